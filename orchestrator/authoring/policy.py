@@ -1,0 +1,167 @@
+"""How a step is retried and how long an attempt may take: parsed once, pure arithmetic after; it reads no clock."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Literal, NotRequired, TypedDict, get_args
+
+from orchestrator.durations import MAX_MS, Duration, to_ms
+from orchestrator.errors import InvalidDuration, InvalidStepConfig
+
+Backoff = Literal["constant", "linear", "exponential"]
+
+MAX_RETRIES = 10_000
+MAX_QUEUE_NAME = 128
+DEFAULT_RETRIES: dict[str, Any] = {"limit": 5, "delay": 10_000, "backoff": "exponential"}
+DEFAULT_TIMEOUT = "10 minutes"
+
+
+class RetriesDict(TypedDict):
+    """`limit`: retries after the first attempt. `delay`: before the first retry. `backoff`: how the delay grows.
+
+    `max_delay` caps the delay; `jitter` (0 to 1) takes a random part of it away. Both are off unless given.
+    """
+
+    limit: float
+    delay: Duration
+    backoff: NotRequired[Backoff]
+    max_delay: NotRequired[Duration]
+    jitter: NotRequired[float]
+
+
+class StepConfigDict(TypedDict, total=False):
+    retries: RetriesDict
+    timeout: Duration
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    limit: float = 5
+    """Retries after the first attempt, so `limit + 1` attempts in all; may be infinity."""
+    delay_ms: int = 10_000
+    backoff: Backoff = "exponential"
+    max_delay_ms: int | None = None
+    jitter: float = 0.0
+
+    def delay_after_ms(self, attempt: int, random: Callable[[], float] | None = None) -> int:
+        """The wait after attempt number `attempt` (from 1) failed, in ms; `random` gives numbers in [0, 1) for jitter.
+
+        constant d, linear d x n, exponential d x 2^(n-1): Cloudflare Workflows, sleeping-and-retrying.
+        """
+        if self.backoff == "constant":
+            delay = self.delay_ms
+        elif self.backoff == "linear":
+            delay = self.delay_ms * attempt
+        else:
+            delay = self.delay_ms * 2 ** min(attempt - 1, 62)
+        delay = min(delay, MAX_MS if self.max_delay_ms is None else self.max_delay_ms)
+        if self.jitter and random is not None:
+            delay = round(delay * (1 - self.jitter * random()))
+        return delay
+
+    def may_retry(self, attempt: int) -> bool:
+        return attempt <= self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class StepConfig:
+    retries: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout_ms: int = 600_000
+    queue: str | None = None
+    """Run on this queue's workers; None: wherever the instance is."""
+    shown: str = ""
+    """The resolved configuration as JSON with the author's own spelling: what is stored and what `ctx.config` holds."""
+
+    def to_dict(self) -> dict[str, Any]:
+        data: dict[str, Any] = json.loads(self.shown)
+        return data
+
+
+def parse_config(step_name: str, config: Mapping[str, Any]) -> StepConfig:
+    """Merge a config over the defaults. Raises InvalidStepConfig, which names the option and what is allowed."""
+    try:
+        return _parse(config)
+    except (_Invalid, InvalidDuration) as error:
+        raise InvalidStepConfig(f'Step config for "{step_name}" is in a invalid format: {error}') from None
+
+
+class _Invalid(Exception):
+    """A reason, before the step's name is put in front of it."""
+
+
+def _parse(config: Mapping[str, Any]) -> StepConfig:
+    _check_keys(config, "option", ("retries", "timeout", "queue"))
+    retries, timeout, queue = config.get("retries"), config.get("timeout", DEFAULT_TIMEOUT), config.get("queue")
+    if retries is not None and not isinstance(retries, Mapping):
+        raise _Invalid(f"retries must be a mapping such as {{'limit': 3, 'delay': '30 seconds'}}, not {retries!r}")
+    if queue is not None and (not isinstance(queue, str) or not 0 < len(queue) <= MAX_QUEUE_NAME):
+        raise _Invalid(f"queue must be a name of 1 to {MAX_QUEUE_NAME} characters, not {queue!r}")
+    policy, shown_retries = _parse_retries(retries)
+    timeout_ms = to_ms(timeout, what="timeout")
+    if timeout_ms <= 0:
+        raise _Invalid(f"timeout must be longer than 0, not {timeout!r}")
+    shown = {"retries": shown_retries, "timeout": _shown(timeout)} | ({"queue": queue} if queue else {})
+    return StepConfig(policy, timeout_ms, queue, json.dumps(shown))
+
+
+def _parse_retries(retries: Mapping[str, Any] | None) -> tuple[RetryPolicy, dict[str, Any]]:
+    if retries is None:
+        return RetryPolicy(), dict(DEFAULT_RETRIES)
+    _check_keys(retries, "retries option", ("limit", "delay", "backoff", "max_delay", "jitter"))
+    for required in ("limit", "delay"):
+        if required not in retries:
+            raise _Invalid(f"retries must contain both limit and delay, and {required} is missing")
+    given = {**DEFAULT_RETRIES, **retries}
+    limit, backoff, jitter = given["limit"], given["backoff"], given.get("jitter", 0.0)
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or math.isnan(limit) or limit < 0:
+        raise _Invalid(f"retries.limit must be a number of at least 0, not {limit!r}")
+    if limit > MAX_RETRIES and limit != math.inf:
+        raise _Invalid(f"retries.limit may be at most {MAX_RETRIES:,} (or infinity), not {limit!r}")
+    if backoff not in get_args(Backoff):
+        raise _Invalid(f"retries.backoff must be constant, linear or exponential, not {backoff!r}")
+    if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
+        raise _Invalid(f"retries.jitter must be a number from 0 to 1, not {jitter!r}")
+    max_delay = given.get("max_delay")
+    policy = RetryPolicy(
+        limit=limit,
+        delay_ms=to_ms(given["delay"], what="retries.delay"),
+        backoff=backoff,
+        max_delay_ms=None if max_delay is None else to_ms(max_delay, what="retries.max_delay"),
+        jitter=float(jitter),
+    )
+    return policy, {key: _shown(value) for key, value in given.items()}
+
+
+def _check_keys(given: Mapping[str, Any], what: str, known: tuple[str, ...]) -> None:
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(str(key), known, 1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            raise _Invalid(f"unknown {what} {key!r}; known: {', '.join(known)}{hint}")
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return to_ms(value)
+    return "infinity" if value == math.inf else value
+
+
+DEFAULT_CONFIG = _parse({})
+
+
+@lru_cache(maxsize=1024)
+def stored_config(shown: str | None) -> StepConfig:
+    """The configuration as it was first stored, None for the default; it wins over what the code says now."""
+    if shown is None:
+        return DEFAULT_CONFIG
+    data = json.loads(shown)
+    if data["retries"]["limit"] == "infinity":
+        data["retries"]["limit"] = math.inf
+    return _parse(data)

@@ -1,0 +1,88 @@
+"""What workflows, instances, steps and events may be called, and how a step's key is spelled: the one place for both."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from orchestrator.errors import InvalidEventType, InvalidInstanceId, InvalidStepName, InvalidWorkflowName
+
+MAX_WORKFLOW_NAME = 64
+MAX_INSTANCE_ID = 100
+MAX_STEP_NAME = 256
+MAX_EVENT_TYPE = 100
+
+_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9\-_]*")
+_NO_TEXT = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # control characters, and surrogates, which no database stores
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
+_RESERVED_PATTERN = re.compile(r"cf_[0-9a-f]{64}")
+
+
+def new_instance_id() -> str:
+    return str(uuid.uuid4())
+
+
+def kebab_case(class_name: str) -> str:
+    """`OrderProcessing` -> `order-processing`: the name of a workflow that gives none itself."""
+    return _CAMEL.sub("-", class_name.strip("_")).replace("_", "-").lower()
+
+
+def check_workflow_name(name: object) -> str:
+    if isinstance(name, str) and len(name) <= MAX_WORKFLOW_NAME and _NAME.fullmatch(name):
+        return name
+    raise InvalidWorkflowName(
+        f"Workflow name {name!r} is not allowed: use 1 to {MAX_WORKFLOW_NAME} letters, digits, '-' or '_', "
+        "not starting with '-'."
+    )
+
+
+def check_instance_id(instance_id: object) -> str:
+    """Ids for `create`. `latest` is reserved too, because every command takes it to mean the newest instance."""
+    if isinstance(instance_id, str) and len(instance_id) <= MAX_INSTANCE_ID and _NAME.fullmatch(instance_id):
+        if instance_id not in _RESERVED and not _RESERVED_PATTERN.fullmatch(instance_id):
+            return instance_id
+        raise InvalidInstanceId(f"Instance id {instance_id!r} is reserved; choose another.")
+    raise InvalidInstanceId(
+        f"Workflow instance has invalid id {instance_id!r}: use 1 to {MAX_INSTANCE_ID} letters, digits, '-' or '_', "
+        "not starting with '-'."
+    )
+
+
+def is_text(value: object) -> bool:
+    """Whether it is text that a database can store: what is not can't be the name of anything."""
+    return isinstance(value, str) and not _NO_TEXT.search(value)
+
+
+def check_event_type(event_type: object) -> str:
+    if isinstance(event_type, str) and len(event_type) <= MAX_EVENT_TYPE and _NAME.fullmatch(event_type):
+        return event_type
+    raise InvalidEventType(
+        f"Event type {event_type!r} is not allowed: use 1 to {MAX_EVENT_TYPE} letters, digits, '-' or '_', "
+        "not starting with '-' (a '.' is not allowed)."
+    )
+
+
+def check_step_name(name: object) -> str:
+    if isinstance(name, str) and 0 < len(name) <= MAX_STEP_NAME and is_text(name):
+        return name
+    shown = name if isinstance(name, str) and name else repr(name)
+    raise InvalidStepName(f'Step name "{shown}" exceeds max length ({MAX_STEP_NAME} chars) or invalid characters found')
+
+
+def step_key(kind: str, name: str, count: int) -> str:
+    """The identity of a step within one run of an instance: kind, name, and the occurrence (from 1) of that name."""
+    return f"{kind}:{name}:{count}"
+
+
+def step_label(name: str, count: int) -> str:
+    """How a step is shown: `charge-2` is the second step of that name."""
+    return f"{name}-{count}"
+
+
+def idempotency_key(workflow: str, instance_id: str, created_at_ms: int, run: int, key: str) -> str:
+    """The same for every attempt of one step of one run, and for no other step: hand it to the services you call.
+
+    The creation time keeps an id that is used again after a delete from meeting its predecessor's keys.
+    """
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{workflow}/{instance_id}/{created_at_ms}/{run}/{key}"))
