@@ -1,0 +1,86 @@
+"""What can be set from outside, in one table of fields with their meanings; it opens nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import AliasChoices, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from orchestrator.errors import SettingsError
+from orchestrator.serialization import MAX_PAYLOAD_BYTES
+
+PREFIX = "ORCHESTRATOR_"
+DEFAULT_DATABASE = "sqlite:///.orchestrator/orchestrator.db"
+
+
+def _env(name: str, *well_known: str) -> AliasChoices:
+    return AliasChoices(PREFIX + name, name.lower(), *well_known)
+
+
+class Settings(BaseSettings):
+    """Read from the environment (`ORCHESTRATOR_…`) and from `.env`; a keyword argument wins over both."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True, populate_by_name=True, env_ignore_empty=True
+    )
+
+    app: str | None = Field(None, description="The application: a file (app.py) or a module (package.module).")
+    database_url: str = Field(
+        DEFAULT_DATABASE,
+        validation_alias=_env("DATABASE_URL", "DATABASE_URL"),
+        description="sqlite:///path/to/file.db or postgresql://user:password@host/name.",
+    )
+    redis_url: str | None = Field(
+        None, validation_alias=_env("REDIS_URL", "REDIS_URL"), description="Redis or Valkey: resumptions and watchers."
+    )
+    broker_url: str | None = Field(
+        None,
+        validation_alias=_env("BROKER_URL", "CELERY_BROKER_URL"),
+        description="Celery's broker; the Redis URL if not given.",
+    )
+    doorbell: str = Field("tasks.doorbell:CeleryDoorbell", description="What announces work, as module:class.")
+    sqlite_synchronous: str = Field(
+        "FULL",
+        pattern="^(FULL|NORMAL)$",
+        description="FULL: a committed step survives power loss. NORMAL is faster and may lose the last ones then.",
+    )
+    max_payload_bytes: int = Field(MAX_PAYLOAD_BYTES, gt=0, description="Limit of params, results, outputs, events.")
+
+    host: str = Field("127.0.0.1", description="Where the pages listen.")
+    port: int = Field(8787, ge=0, le=65535, validation_alias=_env("PORT", "PORT"), description="Port of the pages.")
+
+    concurrency: int = Field(16, gt=0, description="Slots of one worker process.")
+    async_concurrency: int = Field(
+        256, gt=0, description="`async def` bodies of one instance at work at once, in place."
+    )
+    budget_ms: int = Field(1000, ge=0, description="How long a worker goes on with one instance while others wait.")
+    moment_ms: int = Field(
+        1000, gt=0, description="A body that runs longer is written down as running and no longer holds its instance."
+    )
+    lease_ms: int = Field(12_000, ge=100, description="A worker without a heartbeat for so long is taken for dead.")
+    heartbeat_ms: int = Field(3000, ge=10, description="How often a worker says it is alive.")
+    pump_ms: int = Field(1000, ge=5, description="How often a process looks for due and unanswered work at least.")
+    horizon_ms: int = Field(10_000, ge=0, description="Timers due within it are handed to the broker as countdowns.")
+    grace_ms: int = Field(5000, ge=0, description="An unanswered doorbell is rung again after it.")
+    max_deaths: int = Field(
+        10, gt=0, description="An instance that so many workers died with, one after another, ends with an error."
+    )
+    hot_instances: int = Field(256, ge=0, description="Instances a process keeps alive between two wake-ups.")
+    max_abandoned: int = Field(
+        8, gt=0, description="Bodies past their timeout a process carries before it is recycled."
+    )
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            problems = "; ".join(
+                f"{'.'.join(map(str, problem['loc']))}: {problem['msg']} (given: {problem['input']!r})"
+                for problem in error.errors()
+            )
+            raise SettingsError(f"A setting is not valid: {problems}.") from None
+
+    @property
+    def celery_broker_url(self) -> str | None:
+        return self.broker_url or self.redis_url

@@ -1,0 +1,1 @@
+"""Tables and SQL as functions over a connection; it decides nothing and announces nothing."""

@@ -1,0 +1,20 @@
+"""One look at what the pump has to do next, over all tables at once; it changes nothing."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, Row
+
+from orchestrator.store.sql import Statement
+
+_NEXT = Statement("""
+    SELECT (SELECT min(ring_at) FROM @instances WHERE ring_at IS NOT NULL) AS instances,
+        (SELECT min(ring_at) FROM @timers WHERE ring_at IS NOT NULL) AS timers,
+        (SELECT min(ring_at) FROM @attempts WHERE ring_at IS NOT NULL) AS ready,
+        (SELECT min(deadline_at) FROM @attempts WHERE state = 'running') AS deadlines,
+        (SELECT min(heartbeat_at) FROM @workers) AS heartbeats
+""")
+
+
+def upcoming(connection: Connection) -> Row[tuple[int | None, ...]]:
+    """When each kind of work is next due (epoch ms), None where there is none."""
+    return _NEXT(connection).one()

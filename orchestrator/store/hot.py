@@ -1,0 +1,63 @@
+"""The one write that every step pays for, straight through the driver; nothing else in the store goes past SQLAlchemy.
+
+Measured per step on 2 cores, process time of a sequential workflow: on SQLite 0.31 ms instead of 0.88 ms through
+SQLAlchemy, on PostgreSQL 0.45 ms instead of 0.85 ms. Three statements on SQLite cost 30 µs this way; through a
+Connection each costs 80 µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+COLUMNS = (
+    "instance_id", "run", "key", "position", "result", "error", "config", "attempts", "started_at", "ended_at", "worker",
+)  # fmt: skip
+_NAMES = ", ".join(COLUMNS)
+_LOCK_PG = """
+    WITH me AS (SELECT wanted, status FROM orchestrator_instances
+        WHERE id = %s AND fence = %s AND holder IS NOT NULL FOR NO KEY UPDATE),
+    inserted AS ("""
+_ANSWER_PG = """ RETURNING seq)
+    SELECT wanted, status, (SELECT max(seq) FROM inserted) FROM me"""
+_TYPES_PG = ("bigint", "integer", "text", "integer", "text", "text", "text", "integer", "bigint", "bigint", "text")
+
+# The row lock makes the check of the fence exact: a claim that would move it waits for this commit, and this waits for
+# a claim and then finds no row.
+_ONE_PG = (
+    f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
+    f"SELECT {', '.join(f'%s::{type_}' for type_ in _TYPES_PG)} FROM me{_ANSWER_PG}"
+)
+_MANY_PG = (
+    f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
+    f"SELECT r.* FROM me, unnest({', '.join(f'%s::{type_}[]' for type_ in _TYPES_PG)}) AS r{_ANSWER_PG}"
+)
+_FENCED_SQLITE = "SELECT wanted, status FROM orchestrator_instances WHERE id = ? AND fence = ? AND holder IS NOT NULL"
+_INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
+
+
+def insert_fenced(
+    connection: Connection, instance_id: int, fence: int, rows: Sequence[tuple[Any, ...]]
+) -> tuple[int, str, int] | None:
+    """Add rows (values in the order of COLUMNS) to the journal if the fence still stands.
+
+    (wanted, status, seq of the last row), or None: the fence has moved, and nothing was added.
+    """
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    if connection.dialect.name == "postgresql":
+        with driver.cursor() as cursor:
+            if len(rows) == 1:
+                cursor.execute(_ONE_PG, (instance_id, fence, *rows[0]), prepare=True)
+            else:
+                cursor.execute(_MANY_PG, (instance_id, fence, *map(list, zip(*rows, strict=True))), prepare=True)
+            found: tuple[int, str, int] | None = cursor.fetchone()
+        return found
+    held = driver.execute(_FENCED_SQLITE, (instance_id, fence)).fetchone()
+    if held is None:
+        return None
+    for row in rows:
+        seq = driver.execute(_INSERT_SQLITE, row).lastrowid
+    return held[0], held[1], seq

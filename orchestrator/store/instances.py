@@ -1,0 +1,228 @@
+"""SQL of the instances: making, claiming, letting go, ending. `@` stands for the prefix of our tables."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from orchestrator.statuses import InstanceStatus
+from orchestrator.store.sql import Statement
+
+InstanceRow = Row[Any]
+
+_INSERT = Statement("""
+    INSERT INTO @instances (workflow, instance_id, status, queue, params, trigger, ring_at, created_at, modified_at)
+    VALUES (:workflow, :instance_id, 'queued', :queue, :params, :trigger, :ring_at, :now, :now)
+    ON CONFLICT (workflow, instance_id) DO NOTHING RETURNING id
+""")
+
+# The one compare-and-set of design law 2: whoever's fence this returns may write, until the fence moves on.
+_CLAIM = Statement("""
+    UPDATE @instances SET holder = :worker, fence = fence + 1, ring_at = NULL, rings = 0,
+        status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END,
+        started_at = coalesce(started_at, :now), modified_at = :now
+    WHERE id = :id AND holder IS NULL AND status IN ('queued', 'running', 'waiting', 'waitingForPause')
+    RETURNING id, workflow, instance_id, status, run, queue, fence, wanted, lost, params, trigger, created_at,
+        started_at
+""")
+_RELEASE = Statement("""
+    UPDATE @instances SET holder = NULL, status = :status, ring_at = :ring_at, modified_at = :now,
+        paused_at = :paused_at, lost = 0
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND wanted = :wanted
+""")
+_GIVE_BACK = Statement("""
+    UPDATE @instances SET holder = NULL, ring_at = :ring_at, lost = CASE :went_on WHEN 1 THEN 0 ELSE lost END,
+        status = CASE status WHEN 'waitingForPause' THEN status ELSE :status END
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL
+""")
+_FINISH = Statement("""
+    UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
+        ended_at = :now, modified_at = :now
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL
+""")
+# A fence whose claim was let go stands until the next claim, and is worth nothing: who let go without hearing of it, as
+# the connection was lost, must not write any more.
+_FENCED = Statement(
+    "SELECT wanted, status FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL {lock}"
+)
+_PEEK = Statement("SELECT wanted, status FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL")
+_OF_RUN = Statement("""
+    SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, created_at, started_at
+    FROM @instances WHERE id = :id
+""")
+_LOCK = Statement("""
+    SELECT id, workflow, instance_id, status, run, queue, holder, fence, wanted, ring_at, started_at, ended_at,
+        paused_at, output, error
+    FROM @instances WHERE id = :id {lock}
+""")
+_FIND = Statement("SELECT id, queue, status FROM @instances WHERE workflow = :workflow AND instance_id = :instance_id")
+_STATE = Statement("SELECT status, output, error, run FROM @instances WHERE id = :id")
+_WANT = Statement("""
+    UPDATE @instances SET wanted = wanted + 1,
+        ring_at = CASE WHEN holder IS NULL AND status <> 'paused' THEN {least}(coalesce(ring_at, :ring_at), :ring_at)
+            ELSE ring_at END
+    WHERE id = :id AND status NOT IN ('complete', 'errored', 'terminated') RETURNING holder, queue, status
+""")
+_SET_STATUS = Statement("""
+    UPDATE @instances SET status = :status, wanted = wanted + 1, modified_at = :now, paused_at = :paused_at,
+        ring_at = :ring_at
+    WHERE id = :id
+""")
+_TERMINATE = Statement("""
+    UPDATE @instances SET status = 'terminated', fence = fence + 1, holder = NULL, ring_at = NULL, paused_at = NULL,
+        ended_at = :now, modified_at = :now
+    WHERE id = :id
+""")
+_RESTART = Statement("""
+    UPDATE @instances SET status = 'queued', run = run + 1, fence = fence + 1, holder = NULL, lost = 0, output = NULL,
+        error = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, ring_at = :ring_at, rings = 0,
+        modified_at = :now
+    WHERE id = :id
+""")
+_KEEP_RUN = Statement("""
+    INSERT INTO @runs (instance_id, run, status, output, error, started_at, ended_at)
+    SELECT id, run, status, output, error, started_at, coalesce(ended_at, :now) FROM @instances WHERE id = :id
+""")
+_CLEAR_LOST = Statement("UPDATE @instances SET lost = 0 WHERE id = :id AND fence = :fence")
+_DELETES = tuple(
+    Statement(f"DELETE FROM @{table} WHERE instance_id = :id")
+    for table in ("steps", "attempts", "timers", "events", "runs")
+)
+_DELETE = Statement("DELETE FROM @instances WHERE id = :id")
+_HELD_BY = Statement(
+    "SELECT id, fence FROM @instances WHERE status IN ('running', 'waitingForPause') AND holder = :worker"
+)
+_FREE = Statement("""
+    UPDATE @instances SET holder = NULL, fence = fence + 1, lost = lost + 1, ring_at = :now, wanted = wanted + 1
+    WHERE id = :id AND fence = :fence AND holder = :worker
+""")
+_DUE = Statement("""
+    UPDATE @instances SET rings = rings + 1,
+        ring_at = :now + CASE WHEN rings < 4 THEN :grace * (1 + rings) ELSE :grace * 12 END
+    WHERE id IN (SELECT id FROM @instances WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
+    RETURNING id, queue
+""")
+_SOMEONE_WAITS = Statement(
+    "SELECT EXISTS (SELECT 1 FROM @instances WHERE ring_at IS NOT NULL AND queue = :queue AND id <> :id)"
+)
+
+
+def insert(connection: Connection, **row: Any) -> int | None:
+    """The new row's key; None if the workflow has an instance of this id."""
+    return _INSERT(connection, row).scalar_one_or_none()
+
+
+def claim(connection: Connection, *, id: int, worker: str, now: int) -> InstanceRow | None:
+    return _CLAIM(connection, id=id, worker=worker, now=now).one_or_none()
+
+
+def release(
+    connection: Connection, *, id: int, fence: int, wanted: int, status: str, now: int, ring_at: int | None = None
+) -> bool:
+    """Let go, unless there is news since `wanted` was read or the fence has moved on."""
+    values = {"id": id, "fence": fence, "wanted": wanted, "status": status, "now": now, "ring_at": ring_at}
+    values["paused_at"] = now if status == InstanceStatus.PAUSED else None
+    return _RELEASE(connection, values).rowcount == 1
+
+
+def give_back(
+    connection: Connection, *, id: int, fence: int, status: str, ring_at: int | None, went_on: bool = False
+) -> bool:
+    """Let go whatever the news: it will be read by whoever claims next. `went_on`: deaths before this one are past."""
+    values = {"id": id, "fence": fence, "status": status, "ring_at": ring_at, "went_on": int(went_on)}
+    return _GIVE_BACK(connection, values).rowcount == 1
+
+
+def finish(
+    connection: Connection, *, id: int, fence: int, status: str, output: str | None, error: str | None, now: int
+) -> bool:
+    values = {"id": id, "fence": fence, "status": status, "output": output, "error": error, "now": now}
+    return _FINISH(connection, values).rowcount == 1
+
+
+def fenced(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
+    """Lock the row for the rest of the transaction and say (wanted, status); None if the fence has moved on."""
+    return _FENCED(connection, id=id, fence=fence).one_or_none()
+
+
+def peek(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
+    """(wanted, status) without a lock; None if the fence has moved on."""
+    return _PEEK(connection, id=id, fence=fence).one_or_none()
+
+
+def of_run(connection: Connection, id: int) -> InstanceRow | None:
+    """What is needed to drive an instance's function without holding it."""
+    return _OF_RUN(connection, id=id).one_or_none()
+
+
+def lock(connection: Connection, id: int) -> InstanceRow | None:
+    return _LOCK(connection, id=id).one_or_none()
+
+
+def find(connection: Connection, workflow: str, instance_id: str) -> InstanceRow | None:
+    return _FIND(connection, workflow=workflow, instance_id=instance_id).one_or_none()
+
+
+def state(connection: Connection, id: int) -> InstanceRow | None:
+    return _STATE(connection, id=id).one_or_none()
+
+
+def want(connection: Connection, id: int, *, ring_at: int) -> InstanceRow | None:
+    """Tell the holder that there is news, or note that someone must be rung; (holder, queue, status).
+
+    Nobody is rung for an instance that is paused, and there is no news for one that has ended.
+    """
+    return _WANT(connection, id=id, ring_at=ring_at).one_or_none()
+
+
+def set_status(
+    connection: Connection,
+    id: int,
+    status: str,
+    *,
+    now: int,
+    paused_at: int | None = None,
+    ring_at: int | None = None,
+) -> None:
+    _SET_STATUS(connection, id=id, status=status, now=now, paused_at=paused_at, ring_at=ring_at)
+
+
+def terminate(connection: Connection, id: int, *, now: int) -> None:
+    _TERMINATE(connection, id=id, now=now)
+
+
+def restart(connection: Connection, id: int, *, now: int, ring_at: int) -> None:
+    """Start a new run and keep the outcome of the one before it."""
+    _KEEP_RUN(connection, id=id, now=now)
+    _RESTART(connection, id=id, now=now, ring_at=ring_at)
+
+
+def delete(connection: Connection, id: int) -> None:
+    for statement in _DELETES:
+        statement(connection, id=id)
+    _DELETE(connection, id=id)
+
+
+def clear_lost(connection: Connection, *, id: int, fence: int) -> None:
+    _CLEAR_LOST(connection, id=id, fence=fence)
+
+
+def held_by(connection: Connection, worker: str) -> Sequence[InstanceRow]:
+    """(id, fence) of the claims of a worker."""
+    return _HELD_BY(connection, worker=worker).all()
+
+
+def free(connection: Connection, *, id: int, fence: int, worker: str, now: int) -> bool:
+    """Take one claim of a dead worker away, and note that something was lost with it."""
+    return _FREE(connection, id=id, fence=fence, worker=worker, now=now).rowcount == 1
+
+
+def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[InstanceRow]:
+    """(id, queue) of unclaimed instances whose ring was not answered, each put off: 1, 2, 3, 4, then 12 times the grace."""
+    return _DUE(connection, now=now, grace=grace, limit=limit).all()
+
+
+def someone_waits(connection: Connection, *, queue: str, id: int) -> bool:
+    return bool(_SOMEONE_WAITS(connection, queue=queue, id=id).scalar_one())

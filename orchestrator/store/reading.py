@@ -1,0 +1,96 @@
+"""SQL behind lists and details: what people look at, newest first, paged by key; it is never part of running anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from orchestrator.store.sql import Statement
+
+_SUMMARY = "id, workflow, instance_id, status, run, created_at, started_at, ended_at, modified_at, trigger"
+_NEWEST = Statement(
+    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND (:any_status = 1 OR status IN :statuses) "
+    "AND id < :before ORDER BY id DESC LIMIT :limit",
+    "statuses",
+)
+_OLDEST = Statement(
+    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND (:any_status = 1 OR status IN :statuses) "
+    "AND id > :after ORDER BY id LIMIT :limit",
+    "statuses",
+)
+_NEWEST_OF_ALL = Statement(
+    f"SELECT {_SUMMARY} FROM @instances WHERE (:any_status = 1 OR status IN :statuses) AND id < :before "
+    "ORDER BY id DESC LIMIT :limit",
+    "statuses",
+)
+_OLDEST_OF_ALL = Statement(
+    f"SELECT {_SUMMARY} FROM @instances WHERE (:any_status = 1 OR status IN :statuses) AND id > :after "
+    "ORDER BY id LIMIT :limit",
+    "statuses",
+)
+_DETAIL = Statement(
+    f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, holder FROM @instances WHERE id = :id"
+)
+_STEPS = Statement("""
+    SELECT key, position, result, error, config, attempts, started_at, ended_at, worker FROM @steps
+    WHERE instance_id = :id AND run = :run ORDER BY position
+""")
+_LATEST = Statement("SELECT id, instance_id FROM @instances WHERE workflow = :workflow ORDER BY id DESC LIMIT 1")
+_WORKFLOWS = Statement("SELECT name, class_name, module, queue, created_at, seen_at FROM @workflows ORDER BY name")
+_COUNTS = Statement("SELECT workflow, status, count(*) AS n FROM @instances GROUP BY workflow, status")
+_TRIGGERED = Statement("SELECT workflow, max(created_at) AS at FROM @instances GROUP BY workflow")
+
+NEVER = 2**62
+
+
+def page(
+    connection: Connection,
+    *,
+    workflow: str | None,
+    statuses: Sequence[str] | None,
+    limit: int,
+    cursor: int | None,
+    oldest_first: bool,
+) -> Sequence[Row[Any]]:
+    """Instances before (or after, oldest first) the cursor, an instance's key."""
+    values: dict[str, Any] = {"statuses": list(statuses or [""]), "any_status": int(not statuses), "limit": limit}
+    if oldest_first:
+        values["after"] = cursor or 0
+        statement = _OLDEST_OF_ALL if workflow is None else _OLDEST
+    else:
+        values["before"] = NEVER if cursor is None else cursor
+        statement = _NEWEST_OF_ALL if workflow is None else _NEWEST
+    if workflow is not None:
+        values["workflow"] = workflow
+    return statement(connection, values).all()
+
+
+def detail(connection: Connection, id: int) -> Row[Any] | None:
+    return _DETAIL(connection, id=id).one_or_none()
+
+
+def steps_of(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+    return _STEPS(connection, id=id, run=run).all()
+
+
+def latest(connection: Connection, workflow: str) -> Row[Any] | None:
+    return _LATEST(connection, workflow=workflow).one_or_none()
+
+
+def workflows(connection: Connection) -> Sequence[Row[Any]]:
+    return _WORKFLOWS(connection).all()
+
+
+def counts(connection: Connection) -> dict[str, dict[str, int]]:
+    """How many instances each workflow has in each status."""
+    found: dict[str, dict[str, int]] = {}
+    for row in _COUNTS(connection):
+        found.setdefault(row.workflow, {})[row.status] = row.n
+    return found
+
+
+def triggered(connection: Connection) -> dict[str, int]:
+    """When each workflow's newest instance was created."""
+    return {row.workflow: row.at for row in _TRIGGERED(connection)}

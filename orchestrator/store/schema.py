@@ -1,0 +1,200 @@
+"""The tables, each index with the query it serves; it must not hold any behaviour.
+
+Times are epoch milliseconds of the database's clock. JSON is text: it is written and read whole, and exactly as it was.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+
+BigKey = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY numbers its rows by itself in SQLite
+PREFIX = "orchestrator_"
+HEAD = "0001"
+"""The migration this code needs; a test holds it against the migrations."""
+
+
+def _key() -> Column[int]:
+    return Column("id", BigKey, Identity(), primary_key=True)
+
+
+instances = Table(
+    PREFIX + "instances",
+    metadata,
+    _key(),
+    Column("workflow", String(64), nullable=False),
+    Column("instance_id", String(271), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("run", Integer, nullable=False, server_default="1"),  # grows with each restart
+    Column("queue", String(128), nullable=False),
+    Column("holder", String(64)),  # the worker process that works on it now
+    Column("fence", BigInteger, nullable=False, server_default="0"),  # grows with each claim; writes are conditional
+    Column("wanted", BigInteger, nullable=False, server_default="0"),  # grows when there is news for the holder
+    Column("lost", Integer, nullable=False, server_default="0"),  # a holder died: what it ran costs one attempt
+    Column("ring_at", BigInteger),  # when the pump rings (again) if nobody has claimed it; NULL: nothing to do
+    Column("rings", SmallInteger, nullable=False, server_default="0"),
+    Column("params", Text, nullable=False),
+    Column("output", Text),
+    Column("error", Text),
+    Column("trigger", String(16), nullable=False),
+    Column("version", String(64)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    UniqueConstraint("workflow", "instance_id", name="uq_orchestrator_instances_id"),
+    # the pump: what is due to be rung
+    Index(
+        "ix_orchestrator_instances_ring_at",
+        "ring_at",
+        postgresql_where=text("ring_at IS NOT NULL"),
+        sqlite_where=text("ring_at IS NOT NULL"),
+    ),
+    # lists of one workflow, newest first
+    Index("ix_orchestrator_instances_workflow", "workflow", "id"),
+    # lists and counts by status; the claims of a dead worker
+    Index("ix_orchestrator_instances_status", "status", "workflow", "id"),
+    # a page with room to spare lets an update that touches no index stay on its page (HOT)
+    postgresql_with={"fillfactor": "80"},
+    # a key that was deleted must never be given out again: whoever still works for the old instance would meet the new one
+    sqlite_autoincrement=True,
+)
+
+runs = Table(  # what a restart leaves behind of the runs before it; their steps stay in `steps`
+    PREFIX + "runs",
+    metadata,
+    Column("instance_id", BigKey, primary_key=True, autoincrement=False),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("status", String(16), nullable=False),
+    Column("output", Text),
+    Column("error", Text),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger),
+)
+
+steps = Table(  # the journal: one row for each command that was answered, inserted once and never changed
+    PREFIX + "steps",
+    metadata,
+    # Written under the instance's row lock, so its order is the order of commits within an instance: replay's order.
+    Column("seq", BigKey, Identity(), primary_key=True),
+    Column("instance_id", BigInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("position", Integer, nullable=False),  # its number in the order of calls
+    Column("result", Text),
+    Column("error", Text),
+    Column("config", Text),  # as first resolved; NULL: the default
+    Column("attempts", Integer, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("ended_at", BigInteger, nullable=False),
+    Column("worker", String(64)),
+    # the journal of one run; and one result for one step, whoever computes it
+    UniqueConstraint("instance_id", "run", "key", name="uq_orchestrator_steps_key"),
+)
+
+attempts = Table(  # what failed, what waits to be taken by any worker, and what has been running for a while
+    PREFIX + "attempts",
+    metadata,
+    _key(),
+    Column("instance_id", BigInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("state", String(8), nullable=False),
+    Column("queue", String(128), nullable=False),
+    Column("worker", String(64)),
+    Column("config", Text),
+    Column("started_at", BigInteger),
+    Column("deadline_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("ring_at", BigInteger),
+    Column("error", Text),
+    UniqueConstraint("instance_id", "run", "key", "attempt", name="uq_orchestrator_attempts_number"),
+    # the pump: attempts past their deadline, and ready ones that nobody took
+    Index(
+        "ix_orchestrator_attempts_deadline_at",
+        "deadline_at",
+        postgresql_where=text("state = 'running'"),
+        sqlite_where=text("state = 'running'"),
+    ),
+    Index(
+        "ix_orchestrator_attempts_ring_at",
+        "ring_at",
+        postgresql_where=text("ring_at IS NOT NULL"),
+        sqlite_where=text("ring_at IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,  # the row is the right to report: see instances
+)
+
+timers = (
+    Table(  # everything that waits: sleeps, asyncio's timers, retry delays, and waits for events with their timeouts
+        PREFIX + "timers",
+        metadata,
+        Column("instance_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("key", Text, primary_key=True),
+        Column("kind", String(16), nullable=False),
+        Column("position", Integer, nullable=False),
+        Column("event_type", String(100)),
+        Column("queue", String(128), nullable=False),
+        Column("started_at", BigInteger, nullable=False),
+        Column("due_at", BigInteger, nullable=False),
+        Column("ring_at", BigInteger),  # NULL while the instance is paused
+        # the pump: what comes due within the horizon
+        Index(
+            "ix_orchestrator_timers_ring_at",
+            "ring_at",
+            postgresql_where=text("ring_at IS NOT NULL"),
+            sqlite_where=text("ring_at IS NOT NULL"),
+        ),
+    )
+)
+
+events = Table(
+    PREFIX + "events",
+    metadata,
+    _key(),
+    Column("instance_id", BigInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("type", String(100), nullable=False),
+    Column("payload", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("consumed_by", Text),  # the key of the wait that took it
+    # the oldest event of a type that nobody has taken yet
+    Index("ix_orchestrator_events_instance_id", "instance_id", "type", "id"),
+)
+
+workers = Table(  # one heartbeat row for each process that works
+    PREFIX + "workers",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("started_at", BigInteger, nullable=False),
+    Column("heartbeat_at", BigInteger, nullable=False),
+    Column("info", Text, nullable=False),
+)
+
+workflows = Table(  # every workflow a worker has ever registered
+    PREFIX + "workflows",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("class_name", Text, nullable=False),
+    Column("module", Text, nullable=False),
+    Column("queue", String(128), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)

@@ -1,0 +1,52 @@
+"""SQL of the journal: reading one run of an instance, and adding to it under a fence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from orchestrator.store import hot
+from orchestrator.store.sql import Statement
+
+_INSERT = Statement(
+    f"INSERT INTO @steps ({', '.join(hot.COLUMNS)}) VALUES ({', '.join(f':{column}' for column in hot.COLUMNS)})"
+)
+_JOURNAL = Statement("""
+    SELECT seq, key, position, result, error, ended_at FROM @steps
+    WHERE instance_id = :id AND run = :run AND seq > :after ORDER BY seq
+""")
+_JOURNAL_FENCED = Statement("""
+    SELECT s.seq, s.key, s.position, s.result, s.error, s.ended_at
+    FROM @instances i LEFT JOIN @steps s ON s.instance_id = i.id AND s.run = :run AND s.seq > :after
+    WHERE i.id = :id AND i.fence = :fence AND i.holder IS NOT NULL ORDER BY s.seq
+""")
+_RESULT = Statement("SELECT result, error FROM @steps WHERE instance_id = :id AND run = :run AND key = :key")
+
+
+def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    """Add to the journal. The caller holds the lock on the instance's row."""
+    _INSERT(connection, rows)
+
+
+def insert_fenced(connection: Connection, fence: int, rows: list[dict[str, Any]]) -> tuple[int, str, int] | None:
+    """Add to the journal if the fence still stands: (wanted, status, last seq); None: it has moved, nothing was added."""
+    return hot.insert_fenced(
+        connection, rows[0]["instance_id"], fence, [tuple([row[column] for column in hot.COLUMNS]) for row in rows]
+    )
+
+
+def journal(connection: Connection, id: int, run: int, after: int = 0) -> Sequence[Row[Any]]:
+    """(seq, key, position, result, error, ended_at) in the order of their commits, those after `after` only."""
+    return _JOURNAL(connection, id=id, run=run, after=after).all()
+
+
+def journal_fenced(connection: Connection, fence: int, id: int, run: int, after: int) -> Sequence[Row[Any]] | None:
+    """As `journal`, for a holder; None if its fence has moved on."""
+    rows = _JOURNAL_FENCED(connection, id=id, run=run, after=after, fence=fence).all()
+    return [row for row in rows if row.seq is not None] if rows else None
+
+
+def result(connection: Connection, id: int, run: int, key: str) -> Row[Any] | None:
+    return _RESULT(connection, id=id, run=run, key=key).one_or_none()

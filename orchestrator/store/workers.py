@@ -1,0 +1,35 @@
+"""SQL of the worker processes: one heartbeat row each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from orchestrator.store.sql import Statement
+
+_BEAT = Statement("""
+    INSERT INTO @workers (id, started_at, heartbeat_at, info) VALUES (:id, :now, :now, :info)
+    ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at
+""")
+_DEAD = Statement("SELECT id FROM @workers WHERE heartbeat_at < :before ORDER BY heartbeat_at LIMIT 20")
+_REMOVE = Statement("DELETE FROM @workers WHERE id = :id")
+_ALL = Statement("SELECT id, started_at, heartbeat_at, info FROM @workers ORDER BY started_at")
+
+
+def beat(connection: Connection, *, id: str, now: int, info: str) -> None:
+    _BEAT(connection, id=id, now=now, info=info)
+
+
+def dead(connection: Connection, *, before: int) -> list[str]:
+    """Workers whose last heartbeat is older than `before`."""
+    return [row.id for row in _DEAD(connection, before=before)]
+
+
+def remove(connection: Connection, id: str) -> None:
+    _REMOVE(connection, id=id)
+
+
+def all_(connection: Connection) -> Sequence[Row[Any]]:
+    return _ALL(connection).all()
