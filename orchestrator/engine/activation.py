@@ -1,0 +1,219 @@
+"""One claim of an instance being worked: the loop that drives its function, runs steps in place and lets go again."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.authoring.views import WorkflowEvent
+from orchestrator.authoring.workflow import Definition
+from orchestrator.clock import monotonic
+from orchestrator.doorbell import Ring
+from orchestrator.engine import endings, sharing, waits
+from orchestrator.engine.book import Book
+from orchestrator.engine.commits import commit
+from orchestrator.engine.in_place import Detached, InPlace
+from orchestrator.engine.orders import Identity, Order, Report
+from orchestrator.engine.runtime import HotRun, Runtime
+from orchestrator.errors import DatabaseUnavailable, InvalidParams, ReplayMismatch, Superseded, WorkerLostError
+from orchestrator.replay.run import WorkflowRun
+from orchestrator.statuses import InstanceStatus
+from orchestrator.store import instances
+
+log = logging.getLogger(__name__)
+
+
+def advance(runtime: Runtime, pk: int) -> None:
+    """Take an instance up and go on with it as far as it goes; return at once if somebody else has it.
+
+    The coordinator of the design. Safe to call any number of times, from anywhere, at any time.
+    """
+    again = True
+    while again and runtime.may_start():
+        now = runtime.clock.now_ms()
+        claim = runtime.database.statement(
+            lambda connection: instances.claim(connection, id=pk, worker=runtime.worker_id, now=now)  # noqa: B023
+        )
+        if claim is None:
+            if (holder := runtime.holding.get(pk)) is not None:
+                holder.nudge()
+            return
+        again = Activation(runtime, claim).work()
+
+
+class Activation:
+    """What a holder has: the row it has claimed, what it knows of the instance, and the function itself."""
+
+    def __init__(self, runtime: Runtime, claim: Any) -> None:
+        self.runtime = runtime
+        self.claim = claim
+        self.fence: int = claim.fence
+        self.identity = Identity(claim.id, claim.workflow, claim.instance_id, claim.created_at, claim.run)
+        self.book = Book(claim.wanted, claim.status)
+        self.in_place = InPlace(self)
+        self.committing: list[Order] = []
+        """What has ended and is being stored."""
+        self.helping = False
+        """There may be ready steps left that this claim has put up for everybody and helps to work off."""
+        self.chunk = 1
+        """How many ready steps to take at once, while helping."""
+        self._nudged = False
+        self.live: WorkflowRun
+
+    # --- the loop
+
+    def work(self) -> bool:
+        """Go on until there is nothing to do, the fence has moved or the budget is spent. True: claim and go on."""
+        self.runtime.holding[self.identity.pk] = self
+        self.in_place.lock.acquire()
+        try:
+            self._drive()
+        except Superseded:
+            log.info("%s/%s was taken over or ended meanwhile", self.identity.workflow, self.identity.instance_id)
+            self._put_away()
+        except Detached:
+            if not self.live.definition.is_async:
+                self.live.close()
+            return not self.runtime.stopping.is_set()
+        except Exception as error:
+            log.exception("%s/%s could not be advanced", self.identity.workflow, self.identity.instance_id)
+            in_flight = [*self.committing, *self.in_place.values()]
+            self._put_away()
+            self._give_back_after(error, in_flight)
+        finally:
+            self.in_place.lock.release()
+            if self.runtime.holding.get(self.identity.pk) is self:
+                del self.runtime.holding[self.identity.pk]
+        return False
+
+    def _drive(self) -> None:
+        if not self._begin():
+            return
+        budget_s = self.runtime.settings.budget_ms / 1000
+        spent_at = monotonic() + budget_s
+        while True:
+            if self.live.outcome is not None:
+                endings.finish(self)
+                return
+            if waits.settle(self):
+                continue
+            stopping = self.runtime.stopping.is_set()
+            if stopping and not self.in_place:
+                self._yield()
+                return
+            reports = [] if self.book.pausing or stopping else self._run_some()
+            if not reports and self.in_place:
+                reports = self.in_place.wait(self.book.seconds_to_next_due(self.runtime.clock.now_ms()))
+            if reports:
+                commit(self, reports)
+                if monotonic() > spent_at:
+                    if self._others_wait():
+                        self._yield()
+                        return
+                    spent_at = monotonic() + budget_s
+            elif self._nudged:
+                self.sync()
+            elif not self.in_place and endings.let_go(self):
+                return
+
+    def _begin(self) -> bool:
+        """Bring the function to where its journal ends. False if this worker can't."""
+        definition = self.runtime.registry.get(self.identity.workflow)
+        if definition is None:
+            endings.leave_to_others(self)
+            return False
+        if self.claim.lost >= self.runtime.settings.max_deaths:
+            endings.fail(self, WorkerLostError(
+                f"{self.claim.lost} worker processes have died one after another while they drove this instance, and none "
+                "of them got any further. Perhaps its `run` ends the process, or needs more memory than there is."
+            ))  # fmt: skip
+            return False
+        try:
+            hot = self.runtime.hot.take(self.identity.pk, self.identity.run)
+            if hot is not None:
+                self.live, self.book.seq = hot.live, hot.seq
+            else:
+                self.live = new_run(definition, self.claim)
+                self.live.start()
+            if self.fence > 1:
+                self.sync()
+            else:
+                self.book.take_up(self.live)
+        except InvalidParams as error:
+            endings.fail(self, error)
+            return False
+        except ReplayMismatch as error:
+            self.live.close()
+            endings.fail(self, error)
+            return False
+        if self.claim.lost:
+            waits.charge_lost(self)
+        return True
+
+    def sync(self) -> None:
+        """Read what others have written since, and feed it to the function."""
+        self._nudged = False
+        self.book.read(self)
+        self.helping = self.helping or self.book.has_ready(self.runtime.queues)
+        for key in [key for key in self.in_place if key not in self.live.outstanding]:
+            self.in_place.cancel(key)
+
+    def _run_some(self) -> list[Report]:
+        """Start what can be started; reports of what was run on this thread."""
+        self.runtime.check_lease()
+        sharing.publish(self)
+        commands = self.book.take_async(self.runtime.settings.async_concurrency - len(self.in_place))
+        if commands:
+            self.in_place.start([self.in_place.order(command) for command in commands])
+        alone = self.book.next_sync()
+        if alone is not None:
+            return self.in_place.run_here([self.in_place.order(alone)])
+        return sharing.help_out(self) if self.helping else []
+
+    def nudge(self) -> None:
+        """From another thread: there is news in the database, so look before letting go."""
+        self._nudged = True
+        self.in_place.interrupt()
+
+    # --- letting go
+
+    def keep_hot(self) -> None:
+        self.runtime.hot.put(self.identity.pk, HotRun(self.identity.run, self.live, self.book.seq))
+
+    def _put_away(self) -> None:
+        others_have_it = self.in_place.detached
+        self.in_place.close()
+        if hasattr(self, "live") and not others_have_it:
+            self.live.close()
+
+    def _others_wait(self) -> bool:
+        if self.in_place or self.live.outcome is not None:
+            return False
+        with self.runtime.database.read() as connection:
+            return instances.someone_waits(connection, queue=self.claim.queue, id=self.identity.pk)
+
+    def _yield(self) -> None:
+        """Hand the instance back to the queue in the middle of its work, for others to have their turn."""
+        endings.give_back(self, InstanceStatus.RUNNING, delay_ms=self.runtime.patience_ms, went_on=True)
+        self.keep_hot()
+        self.runtime.ring(Ring(self.identity.pk, self.claim.queue))
+
+    def _give_back_after(self, error: Exception, in_flight: list[Order]) -> None:
+        try:
+            endings.give_back_unfinished(self, error, in_flight)
+        except DatabaseUnavailable:
+            log.warning("the claim could not be given back; the supervisor will")
+            self.runtime.dropped.add((self.identity.pk, self.fence))
+
+
+def new_run(definition: Definition, row: Any) -> WorkflowRun:
+    """The function of an instance at its start. Raises InvalidParams if the stored params do not fit its type."""
+    event = WorkflowEvent(
+        payload=definition.decode_params(row.params),
+        timestamp=datetime.fromtimestamp(row.created_at / 1000, UTC),
+        instance_id=row.instance_id,
+        workflow_name=row.workflow,
+    )
+    # Any number will do for the seed that is the same for every replay of this run and differs between instances.
+    return WorkflowRun(definition, event, seed=(row.id << 16) ^ (row.created_at << 1) ^ row.run, now_ms=row.started_at)

@@ -1,0 +1,219 @@
+"""Writes under a holder's fence: what bodies have come to goes into the journal, then to the function; it runs no body."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from orchestrator.doorbell import Ring
+from orchestrator.engine import endings
+from orchestrator.engine.book import Failed, Waiting
+from orchestrator.engine.completions import attempt_row, step_row
+from orchestrator.engine.orders import Order, Report
+from orchestrator.engine.retries import Retry, after_failure
+from orchestrator.errors import Superseded
+from orchestrator.replay.journal import UNREAD, Entry
+from orchestrator.serialization import encode
+from orchestrator.statuses import RETRY, AttemptState
+from orchestrator.store import attempts, instances, steps, timers
+
+if TYPE_CHECKING:
+    from orchestrator.engine.activation import Activation
+
+
+@dataclass(slots=True)
+class Line:
+    """A row for the journal, with what the function is to be told."""
+
+    row: dict[str, Any]
+    value: Any = UNREAD
+    error: dict[str, Any] | None = None
+
+    def entry(self) -> Entry:
+        row = self.row
+        return Entry(row["key"], row["position"], row["ended_at"], row["result"], self.error, self.value)
+
+
+def commit(activation: Activation, reports: list[Report]) -> None:
+    """Write reports that came together in one transaction, and let the function go on with them.
+
+    Raises Superseded if the fence has moved on; then nothing was written.
+    """
+    expected = [report for report in reports if _take_out(activation, report)]
+    if not expected:
+        return
+    activation.committing = [report.order for report in expected]
+    _commit(activation, expected)
+    activation.committing = []
+
+
+def _commit(activation: Activation, expected: list[Report]) -> None:
+    retries = {id(report): _retry_of(report) for report in expected}
+    plain = all(report.error is None and report.order.row_id is None for report in expected)
+    if plain:
+        lines = [_line(activation, report) for report in expected]
+        write_lines(activation, lines)
+        return
+    now = activation.runtime.clock.now_ms()  # one for both: what is due by one and not by the other would be done twice
+    write(activation, lambda connection: _write_reports(activation, connection, expected, retries, now))
+    for report in expected:
+        if (retry := retries[id(report)]) is not None:
+            _note_retry(activation, report, retry, now)
+
+
+def write_lines(activation: Activation, lines: list[Line]) -> None:
+    """The hot path: one statement on PostgreSQL, one commit."""
+    rows = [line.row for line in lines]
+    held = activation.runtime.database.statement(
+        lambda connection: steps.insert_fenced(connection, activation.fence, rows)
+    )
+    _deliver(activation, held, lines)
+
+
+def write(activation: Activation, build: Callable[[Connection], list[Line]], *, only_if_no_news: bool = False) -> bool:
+    """Run `build` under the fence, add the lines it returns to the journal, and deliver them to the function.
+
+    False if `only_if_no_news` was asked for and there was news, which has then been read instead.
+    """
+    identity, book = activation.identity, activation.book
+
+    def work(connection: Connection) -> tuple[Any, list[Line]] | None:
+        held = instances.fenced(connection, id=identity.pk, fence=activation.fence)
+        if held is None:
+            raise Superseded
+        if only_if_no_news and held.wanted != book.wanted:
+            return None
+        lines = build(connection)
+        if not lines:
+            return (held.wanted, held.status, book.seq), lines
+        return steps.insert_fenced(connection, activation.fence, [line.row for line in lines]), lines
+
+    done = activation.runtime.database.transaction(work)
+    if done is None:
+        activation.sync()
+        return False
+    _deliver(activation, *done)
+    return True
+
+
+def _deliver(activation: Activation, held: Any, lines: list[Line]) -> None:
+    """Feed the function, in the order of the journal: if others have written too, what they wrote may come first."""
+    if held is None:
+        raise Superseded
+    wanted, _, seq = held
+    book, live = activation.book, activation.live
+    if wanted != book.wanted:
+        activation.sync()
+        return
+    for line in lines:
+        endings.answer(activation, line.entry())
+    book.seq = seq
+    if live.cancelled:
+        for command in live.cancelled:
+            order = activation.in_place.get(command.key)
+            if order is not None and order.row_id is not None:
+                book.stale_attempts.append(command.key)
+            activation.in_place.cancel(command.key)
+    book.take_up(live, activation.in_place)
+
+
+def _take_out(activation: Activation, report: Report) -> bool:
+    """A report of a step that was given up meanwhile has nobody who asks for it."""
+    key = report.order.command.key
+    if activation.in_place.get(key) is not report.order:
+        return False
+    del activation.in_place[key]
+    activation.book.remote.pop(key, None)  # its own row, if news was read while the body ran
+    return True
+
+
+def _retry_of(report: Report) -> Retry | None:
+    """When to try again; None if the report settles its step."""
+    if report.error is None or report.fatal:
+        return None
+    order = report.order
+    decided = after_failure(order.config, order.attempt, report.error, report.ended_at, retryable=report.retryable)
+    return decided if isinstance(decided, Retry) else None
+
+
+def _write_reports(
+    activation: Activation, connection: Connection, reports: list[Report], retries: dict[int, Retry | None], now: int
+) -> list[Line]:
+    worker = activation.runtime.worker_id
+    lines = []
+    for report in reports:
+        order, retry = report.order, retries[id(report)]
+        if report.error is not None and not report.fatal:
+            if not _fail_attempt(connection, activation, report):
+                retries[id(report)] = None
+                continue
+        elif order.row_id is not None and not attempts.take(connection, order.row_id, worker):
+            continue
+        if retry is None:
+            lines.append(_line(activation, report))
+        elif retry.due_at > now:
+            settings = activation.runtime.settings
+            ring_at = (
+                retry.due_at + settings.grace_ms
+                if retry.due_at <= now + settings.horizon_ms
+                else (retry.due_at - settings.horizon_ms)
+            )
+            timers.insert(connection, [_retry_timer(activation, order, retry, report.ended_at, ring_at)])
+    return lines
+
+
+def _fail_attempt(connection: Connection, activation: Activation, report: Report) -> bool:
+    """Write the failed attempt down. False if its row was taken from this worker: then it counts as failed already."""
+    order = report.order
+    error = encode(report.error)
+    if order.row_id is not None:
+        return attempts.fail(connection, order.row_id, activation.runtime.worker_id, error=error, now=report.ended_at)
+    row = attempt_row(order, activation.claim.queue, activation.runtime.worker_id)
+    attempts.insert(connection, [{**row, "state": AttemptState.FAILED, "ended_at": report.ended_at, "error": error}])
+    return True
+
+
+def _retry_timer(activation: Activation, order: Order, retry: Retry, failed_at: int, ring_at: int) -> dict[str, Any]:
+    return {
+        "instance_id": activation.identity.pk,
+        "key": order.command.key,
+        "kind": RETRY,
+        "position": order.command.position,
+        "queue": activation.claim.queue,
+        "started_at": failed_at,
+        "due_at": retry.due_at,
+        "ring_at": ring_at,
+    }
+
+
+def _note_retry(activation: Activation, report: Report, retry: Retry, now: int) -> None:
+    book, order = activation.book, report.order
+    key = order.command.key
+    if key in book.timers:
+        return  # news was read in between and has it already
+    if key not in activation.live.outstanding:
+        book.stale_timers.append(key)  # given up by what the function was told together with it
+        return
+    book.failed[key] = Failed(order.attempt, report.error or {}, report.ended_at, order.config)
+    if retry.due_at <= now:
+        book.undecided.pop(key, None)
+        book.runnable[key] = order.command
+        return
+    book.runnable.pop(key, None)
+    book.undecided.pop(key, None)
+    book.add_timers([Waiting(key, RETRY, order.command.position, report.ended_at, retry.due_at)])
+    ring_countdown(activation, retry.due_at, now)
+
+
+def ring_countdown(activation: Activation, due_at: int, now: int) -> None:
+    """A timer that is due within the horizon becomes a countdown at once; the pump sees to the others."""
+    if due_at <= now + activation.runtime.settings.horizon_ms:
+        activation.runtime.ring(Ring(activation.identity.pk, activation.claim.queue, delay_ms=max(due_at - now, 0)))
+
+
+def _line(activation: Activation, report: Report) -> Line:
+    row = step_row(report.order, report, activation.runtime.worker_id)
+    return Line(row, UNREAD if report.error is not None else report.value, report.error)

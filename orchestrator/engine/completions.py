@@ -1,0 +1,180 @@
+"""Commits what attempts with a row of their own have come to, for whoever ran them; it never decides on a retry.
+
+Such an attempt belongs to its row in `attempts`, not to the claim of its instance: the row is the right to report.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import queue
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from orchestrator.doorbell import Ring
+from orchestrator.engine.orders import Identity, Order, Report
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.serialization import encode, encode_error
+from orchestrator.statuses import FINITE
+from orchestrator.store import attempts, instances, steps
+
+if TYPE_CHECKING:
+    from orchestrator.engine.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+
+def step_row(order: Order, report: Report, worker: str) -> dict[str, Any]:
+    """The journal's row for a report that settles its step."""
+    return {
+        "instance_id": order.identity.pk,
+        "run": order.identity.run,
+        "key": order.command.key,
+        "position": order.command.position,
+        "result": report.result,
+        "error": None if report.error is None else encode(report.error),
+        "config": order.stored_config,
+        "attempts": order.attempt,
+        "started_at": order.started_at,
+        "ended_at": report.ended_at,
+        "worker": worker,
+    }
+
+
+def attempt_row(order: Order, queue: str, worker: str | None) -> dict[str, Any]:
+    """The row in `attempts` of an order: all but its state."""
+    return {
+        "instance_id": order.identity.pk,
+        "run": order.identity.run,
+        "key": order.command.key,
+        "position": order.command.position,
+        "attempt": order.attempt,
+        "queue": order.config.queue or queue,
+        "worker": worker,
+        "config": order.stored_config,
+        "started_at": order.started_at,
+        "deadline_at": order.deadline_at,
+    }
+
+
+def commit_alone(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
+    """Commit reports of one instance without holding it, and mark it as wanted.
+
+    Whether this worker may go on with it: nobody holds it, and it is of a queue that is served here.
+
+    A report whose row was taken away (timed out, given up, terminated, restarted) changes nothing and is logged. If the
+    database is away, the supervisor tries again; whether it had committed before it went does not matter.
+    """
+    try:
+        return store(runtime, identity, reports)
+    except DatabaseUnavailable as error:
+        log.warning(
+            "results of %s/%s will be stored when the database is back: %s",
+            identity.workflow, identity.instance_id, error.args[0],
+        )  # fmt: skip
+        runtime.owed.append((identity, list(reports)))
+        return False
+    except SQLAlchemyError as error:
+        log.exception("results of %s/%s were refused", identity.workflow, identity.instance_id)
+        return store(runtime, identity, [Report(r.order, r.ended_at, error=encode_error(error)) for r in reports])
+
+
+def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
+    """commit_alone, once."""
+    now = runtime.clock.now_ms()
+    settings = runtime.settings
+
+    def work(connection: Connection) -> Any:
+        row = instances.lock(connection, identity.pk)
+        if row is None or row.run != identity.run or row.status in FINITE:
+            return None
+        rows = []
+        for report in reports:
+            if _settle_row(connection, runtime, report):
+                rows.append(step_row(report.order, report, runtime.worker_id))
+        if rows:
+            steps.insert(connection, rows)
+        instances.want(connection, identity.pk, ring_at=now + max(settings.grace_ms, 1))
+        return row
+
+    row = runtime.database.transaction(work)
+    if row is None:
+        return False
+    if row.holder == runtime.worker_id and (activation := runtime.holding.get(identity.pk)) is not None:
+        activation.nudge()
+    elif row.holder is None and row.ring_at is None:
+        # Only the first completion since the last claim rings: the coordinator finds the others when it comes.
+        runtime.ring(Ring(identity.pk, row.queue))
+    return row.holder is None and row.queue in runtime.queues
+
+
+def _settle_row(connection: Connection, runtime: Runtime, report: Report) -> bool:
+    """Close the attempt's row; whether its step is settled by that. A failure is left for the coordinator to decide."""
+    order = report.order
+    assert order.row_id is not None
+    if report.error is None or report.fatal:
+        if attempts.take(connection, order.row_id, runtime.worker_id):
+            return True
+    elif attempts.fail(connection, order.row_id, runtime.worker_id, error=encode(report.error), now=report.ended_at):
+        return False
+    log.warning(
+        "attempt %d of step %s of %s/%s ended after it was taken from this worker; its result is dropped",
+        order.attempt, order.command.label, order.identity.workflow, order.identity.instance_id,
+    )  # fmt: skip
+    return False
+
+
+class Completions:
+    """A thread that commits reports of async bodies which outlived their holder; those that come together in one go."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._queue: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def add(self, report: Report) -> None:
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="orchestrator-completions", daemon=True)
+                    self._thread.start()
+        self._queue.put(report)
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            reports, more = drain(self._queue, first)
+            reports.sort(key=lambda report: report.order.identity.pk)
+            for identity, group in itertools.groupby(reports, key=lambda report: report.order.identity):
+                self._commit(identity, list(group))
+            if not more:
+                return
+
+    def _commit(self, identity: Identity, reports: list[Report]) -> None:
+        try:
+            commit_alone(self._runtime, identity, reports)
+        except Exception:
+            # The rows still say that this worker runs them; it says so no longer once they are past their deadline.
+            log.exception("results of %s/%s could not be stored", identity.workflow, identity.instance_id)
+
+
+def drain(source: queue.SimpleQueue[Any], first: Any) -> tuple[list[Any], bool]:
+    """What is in the queue now, after `first`; False beside it if a None was met, which ends the list."""
+    found = [first]
+    while True:
+        try:
+            item = source.get_nowait()
+        except queue.Empty:
+            return found, True
+        if item is None:
+            return found, False
+        found.append(item)

@@ -1,0 +1,192 @@
+"""How a holder lets go of its instance: finished, failed, waiting, paused, or handed back for others to go on with."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from orchestrator.engine.completions import attempt_row
+from orchestrator.errors import (
+    NotSerializableError,
+    OrchestratorError,
+    PayloadTooLarge,
+    Superseded,
+    WorkerLostError,
+    WorkflowFatalError,
+)
+from orchestrator.replay.journal import Entry
+from orchestrator.serialization import check_size, encode, encode_error
+from orchestrator.statuses import AttemptState, InstanceStatus
+from orchestrator.store import attempts, instances, steps, timers
+
+if TYPE_CHECKING:
+    from orchestrator.engine.activation import Activation
+    from orchestrator.engine.orders import Order
+
+log = logging.getLogger(__name__)
+
+
+def finish(activation: Activation) -> None:
+    """The function has ended. Raises Superseded if the fence has moved on."""
+    outcome = activation.live.outcome
+    assert outcome is not None
+    if outcome.error is not None:
+        fail(activation, outcome.error)
+        return
+    definition = activation.live.definition
+    what = f"The output of workflow {definition.name!r}"
+    try:
+        output = check_size(
+            encode(outcome.value, definition.output_adapter, what=what),
+            what,
+            activation.runtime.settings.max_payload_bytes,
+        )
+    except (WorkflowFatalError, PayloadTooLarge) as error:
+        fail(activation, error)
+        return
+    _end(activation, InstanceStatus.COMPLETE, output, None)
+
+
+def answer(activation: Activation, entry: Entry) -> None:
+    """Let the function go on with an answer, unless it ends the instance whatever the code would do about it.
+
+    Raises Superseded after that.
+    """
+    if entry.error is not None and entry.error.get("fatal"):
+        command = activation.live.outstanding.get(entry.key)
+        name = entry.key if command is None else command.name
+        fail(activation, NotSerializableError(
+            f'The execution of the Workflow instance was terminated, as the step "{name}" returned a value which is '
+            f"not serialisable: {entry.error.get('message')}"
+        ))  # fmt: skip
+        raise Superseded
+    activation.live.deliver(entry)
+
+
+def fail(activation: Activation, error: BaseException) -> None:
+    """End the instance with an error; its finished steps stay stored."""
+    if not isinstance(error, Exception) or isinstance(error, OrchestratorError):
+        log.info("%s/%s ends with %r", activation.identity.workflow, activation.identity.instance_id, error)
+    else:
+        log.info(
+            "%s/%s ends with an error of its own", activation.identity.workflow, activation.identity.instance_id,
+            exc_info=error,
+        )  # fmt: skip
+    _end(activation, InstanceStatus.ERRORED, None, encode(encode_error(error)))
+
+
+def _end(activation: Activation, status: InstanceStatus, output: str | None, error: str | None) -> None:
+    runtime, identity, book = activation.runtime, activation.identity, activation.book
+    now = runtime.clock.now_ms()
+
+    def work(connection: Connection) -> bool:
+        ended = instances.finish(
+            connection, id=identity.pk, fence=activation.fence, status=status, output=output, error=error, now=now
+        )
+        if ended and left_over:
+            timers.delete_all(connection, identity.pk)
+            attempts.drop_open(connection, identity.pk)
+        return ended
+
+    # An instance that failed before its book was read may have anything.
+    left_over = (
+        status != InstanceStatus.COMPLETE
+        or any((book.timers, book.remote, book.stale_timers, book.stale_attempts))
+        or any(order.row_id is not None for order in activation.in_place.values())
+    )
+    run = runtime.database.transaction if left_over else runtime.database.statement
+    ended = run(work)
+    activation.in_place.close()
+    if hasattr(activation, "live"):
+        activation.live.close()
+    runtime.offers.drop(identity.pk, identity.run)
+    if not ended:
+        raise Superseded
+    runtime.notifier.changed(identity.pk)
+
+
+def let_go(activation: Activation) -> bool:
+    """Release the claim of an instance that can't go on by itself. False if there was news, which has been read."""
+    runtime, identity, book, live = activation.runtime, activation.identity, activation.book, activation.live
+    if not live.outstanding and not book.pausing:
+        fail(activation, WorkflowFatalError(
+            "The workflow waits for something that nothing can bring: it awaits neither a step, a sleep nor an event. "
+            "Perhaps a future, a lock or a queue of its own that no task of it will ever set."
+        ))  # fmt: skip
+        return True
+    now = runtime.clock.now_ms()
+    status = InstanceStatus.RUNNING if book.remote else InstanceStatus.WAITING
+    running = [row for row in book.remote.values() if row.state == AttemptState.RUNNING]
+    if book.pausing:
+        status = InstanceStatus.WAITING_FOR_PAUSE if running else InstanceStatus.PAUSED
+
+    def work(connection: Connection) -> bool:
+        released = instances.release(
+            connection, id=identity.pk, fence=activation.fence, wanted=book.wanted, status=status, now=now
+        )
+        if released and status == InstanceStatus.PAUSED:
+            timers.freeze(connection, identity.pk)
+        return released
+
+    run = runtime.database.transaction if status == InstanceStatus.PAUSED else runtime.database.statement
+    if not run(work):
+        activation.sync()
+        return False
+    activation.keep_hot()
+    runtime.notifier.changed(identity.pk)
+    return True
+
+
+def give_back(activation: Activation, status: str, *, delay_ms: int, went_on: bool = False) -> None:
+    """Let go in the middle of things; the pump rings again after `delay_ms` if nobody has come before."""
+    runtime, identity = activation.runtime, activation.identity
+    ring_at = runtime.clock.now_ms() + delay_ms
+    runtime.database.statement(
+        lambda connection: instances.give_back(
+            connection, id=identity.pk, fence=activation.fence, status=status, ring_at=ring_at, went_on=went_on
+        )
+    )
+
+
+def give_back_unfinished(activation: Activation, error: Exception, in_flight: list[Order]) -> None:
+    """Let go after a failure of our own, perhaps of a commit whose answer was lost, so nothing in memory can be trusted.
+
+    Each body that had begun has cost its attempt, unless what it came to was stored after all.
+    """
+    runtime, identity, worker = activation.runtime, activation.identity, activation.runtime.worker_id
+    now = runtime.clock.now_ms()
+    reason = encode(encode_error(WorkerLostError(f"What came of this attempt could not be stored: {error}")))
+
+    def work(connection: Connection) -> None:
+        if instances.fenced(connection, id=identity.pk, fence=activation.fence) is None:
+            return
+        stored = {entry.key for entry in steps.journal(connection, identity.pk, identity.run)}
+        noted = {(row.key, row.attempt) for row in attempts.of_run(connection, identity.pk, identity.run)}
+        for order in in_flight:
+            if order.row_id is not None:
+                if order.begun:
+                    attempts.fail(connection, order.row_id, worker, error=reason, now=now)
+                else:
+                    attempts.make_ready(connection, order.row_id, worker, ring_at=now)
+            elif order.begun and order.command.key not in stored and (order.command.key, order.attempt) not in noted:
+                row = {**attempt_row(order, activation.claim.queue, worker), "state": AttemptState.FAILED}
+                attempts.insert(connection, [{**row, "deadline_at": None, "ended_at": now, "error": reason}])
+        later = now + max(runtime.settings.grace_ms, 1000)
+        instances.give_back(
+            connection, id=identity.pk, fence=activation.fence, status=activation.book.status, ring_at=later
+        )
+
+    runtime.database.transaction(work)
+
+
+def leave_to_others(activation: Activation) -> None:
+    """This worker does not know the workflow: leave it to one that does, and say so."""
+    log.error(
+        "workflow %r of instance %r is not registered in this worker (it knows %s); leaving it to others. "
+        "Start a worker with the application that has it.",
+        activation.identity.workflow, activation.identity.instance_id, ", ".join(activation.runtime.registry) or "none",
+    )  # fmt: skip
+    status = InstanceStatus.QUEUED if activation.fence == 1 else activation.book.status
+    give_back(activation, status, delay_ms=max(6 * activation.runtime.settings.grace_ms, 1000))

@@ -1,0 +1,91 @@
+"""Events sent to instances: kept, matched to the oldest wait of their type under the row lock, and announced after."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from orchestrator.doorbell import Ring
+from orchestrator.serialization import decode, encode
+from orchestrator.statuses import FINITE, InstanceStatus, StepKind
+from orchestrator.store import events, instances, steps, timers
+
+if TYPE_CHECKING:
+    from orchestrator.engine.admission import Desk
+
+log = logging.getLogger(__name__)
+
+_NOT_DELIVERED = frozenset({*FINITE, InstanceStatus.PAUSED})
+
+
+def received(event_type: str, payload: str, created_at: int) -> str:
+    """The JSON text of what `wait_for_event` returns."""
+    return encode({"payload": decode(payload), "timestamp": created_at, "type": event_type})
+
+
+def send(desk: Desk, pk: int, event_type: str, payload: str) -> bool:
+    """Store an event (its payload as JSON text) and wake who waits for it. False if there is no such instance."""
+    now = desk.clock.now_ms()
+
+    def work(connection: Connection) -> tuple[Any, bool] | None:
+        row = instances.lock(connection, pk)
+        if row is None:
+            return None
+        waiter = None
+        if row.status not in _NOT_DELIVERED:
+            waiter = timers.oldest_waiter(connection, pk, event_type)
+        key = None if waiter is None else waiter.key
+        events.insert(connection, id=pk, run=row.run, type=event_type, payload=payload, now=now, consumed_by=key)
+        if waiter is None:
+            return row, False
+        _answer(connection, row, waiter, event_type, received(event_type, payload, now), now)
+        instances.want(connection, pk, ring_at=now + desk.grace_ms)
+        return row, True
+
+    done = desk.database.transaction(work)
+    if done is None:
+        return False
+    row, matched = done
+    if matched:
+        # The key in Redis names the queue of who waits; without Redis, or after it was flushed, the row says so too.
+        queue = desk.notifier.resume(pk, event_type) or row.queue
+        desk.doorbell.ring([Ring(pk, queue)])
+        desk.notifier.changed(pk)
+    return True
+
+
+def match_buffered(connection: Connection, row: Any, now: int) -> None:
+    """Give what came during a pause to those who waited all along. The caller holds the lock on the instance's row."""
+    for waiter in timers.of_instance(connection, row.id):
+        if waiter.kind != StepKind.WAIT_FOR_EVENT:
+            continue
+        event = events.oldest(connection, row.id, waiter.event_type)
+        if event is not None:
+            events.consume(connection, event.id, waiter.key)
+            result = received(waiter.event_type, event.payload, event.created_at)
+            _answer(connection, row, waiter, waiter.event_type, result, now)
+
+
+def _answer(connection: Connection, row: Any, waiter: Any, event_type: str, result: str, now: int) -> None:
+    timers.delete(connection, row.id, [waiter.key])
+    steps.insert(
+        connection,
+        [
+            {
+                "instance_id": row.id,
+                "run": row.run,
+                "key": waiter.key,
+                "position": waiter.position,
+                "result": result,
+                "error": None,
+                "config": json.dumps({"type": event_type}),
+                "attempts": 0,
+                "started_at": waiter.started_at,
+                "ended_at": now,
+                "worker": None,
+            }
+        ],
+    )

@@ -1,0 +1,109 @@
+"""Starts and stops what a working process needs beside its tasks: supervisor, pump, registration; it runs no task."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from orchestrator.clock import monotonic
+from orchestrator.engine import pump, sharing
+from orchestrator.engine.runtime import Runtime
+from orchestrator.engine.supervisor import Supervisor
+from orchestrator.store import workflows
+
+log = logging.getLogger(__name__)
+
+WATCH_S = 0.003
+"""How often a file that other processes write to is looked at: 10 µs a look."""
+
+
+class Host:
+    def __init__(self, runtime: Runtime, *, recycle: Callable[[], None] = lambda: None) -> None:
+        self.runtime = runtime
+        self._supervisor = Supervisor(runtime, recycle=recycle)
+        self._pump = threading.Thread(target=self._run_pump, name="orchestrator-pump", daemon=True)
+        self._stop = threading.Event()
+        self._stops = threading.Lock()
+        self._seen: int | None = None
+        self._jitter = random.Random()  # many pumps should not march in step
+
+    def start(self) -> None:
+        register(self.runtime)
+        self._supervisor.start()
+        pump.bury_processes(self.runtime.database)
+        self._pump.start()
+
+    def stop(self, grace_s: float = 10.0) -> bool:
+        """Hand over what can't be finished in time, and leave nothing that has to run out first.
+
+        True if no body runs any more. Only the first call does anything; others wait for it.
+        """
+        runtime = self.runtime
+        runtime.stopping.set()
+        with self._stops:
+            if not self._stop.is_set():
+                self._hand_over(grace_s)
+        return not runtime.running and not runtime.holding
+
+    def _hand_over(self, grace_s: float) -> None:
+        runtime = self.runtime
+        for activation in list(runtime.holding.values()):
+            activation.nudge()
+        until = monotonic() + grace_s
+        while (runtime.holding or runtime.running.keys() - runtime.abandoned) and monotonic() < until:
+            self._stop.wait(0.02)
+        left = list(runtime.running.values())
+        runtime.bodies.stop()
+        runtime.completions.stop()
+        sharing.hand_back(runtime, left)
+        self._stop.set()
+        self._pump.join(10)
+        self._supervisor.stop()
+        if runtime.holding:
+            # A function that does not stop between two steps: it is treated as if this worker had died with it.
+            pump.bury(runtime.database, known=[runtime.worker_id])
+
+    def _run_pump(self) -> None:
+        runtime = self.runtime
+        while not runtime.stopping.is_set():
+            try:
+                wait_s = pump.tick(runtime) / 1000
+            except Exception:
+                log.exception("the pump could not do its round; it tries again")
+                wait_s = runtime.settings.pump_ms / 1000
+            if runtime.database.is_sqlite:
+                self._watch(wait_s)
+            else:
+                self._stop.wait(wait_s * self._jitter.uniform(0.8, 1.2))
+
+    def _watch(self, wait_s: float) -> None:
+        """Wait, but not once another process has written to the file: it may have left work for this one."""
+        until = monotonic() + wait_s
+        while monotonic() < until and not self._stop.wait(WATCH_S):
+            seen = self.runtime.database.foreign_commits()
+            if seen is not None and seen != self._seen:
+                self._seen = seen
+                return
+
+
+def register(runtime: Runtime) -> None:
+    """Write down which workflows this process knows."""
+    now = runtime.clock.now_ms()
+
+    def work(connection: Connection) -> None:
+        for name, definition in runtime.registry.items():
+            workflows.register(
+                connection,
+                name=name,
+                class_name=definition.cls.__qualname__,
+                module=definition.cls.__module__,
+                queue=definition.cls.queue,
+                now=now,
+            )
+
+    if runtime.registry:
+        runtime.database.transaction(work)

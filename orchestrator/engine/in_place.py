@@ -1,0 +1,137 @@
+"""The bodies that a claim runs in place: on its own thread or on the process's loop; it commits nothing.
+
+`lock` is held by the thread that works on the claim, but while it waits for a body: only then may a supervisor step in
+and detach them, which gives each a row of its own and the claim back.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, NoReturn
+
+from orchestrator.authoring.commands import RunStep
+from orchestrator.engine import completions, sharing
+from orchestrator.engine.orders import Order, Report
+
+if TYPE_CHECKING:
+    from orchestrator.engine.activation import Activation
+
+
+class Detached(BaseException):
+    """The claim was given back because a body runs for long; its bodies report through their own rows now."""
+
+
+class InPlace(dict[str, Order]):
+    """What runs, by the key of its step."""
+
+    def __init__(self, activation: Activation) -> None:
+        super().__init__()
+        self._activation = activation
+        self._runtime = activation.runtime
+        self._reports: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
+        self._hand_over = threading.Lock()
+        self._closed = False
+        self.lock = threading.Lock()
+        self.detached = False
+
+    def order(self, command: RunStep) -> Order:
+        """The next attempt of a step, entered here."""
+        activation = self._activation
+        failed = activation.book.failed.get(command.key)
+        attempt = 1 if failed is None else failed.attempt + 1
+        order = self[command.key] = Order(activation.identity, command, attempt, activation.book.config_of(command))
+        return order
+
+    def run_here(self, orders: list[Order]) -> list[Report]:
+        """Run `def` bodies on this thread, one after another. Raises Detached if that took so long that others went on."""
+        reports = []
+        for number, order in enumerate(orders, 1):
+            if self._runtime.was_taken_away(order):
+                self.pop(order.command.key, None)
+                continue
+            self._runtime.check_lease()
+            self.lock.release()
+            try:
+                report = self._runtime.runner.run_sync(order)
+            finally:
+                self.lock.acquire()
+            reports.append(report)
+            if self.detached:
+                self._leave(reports, orders[number:])
+        return reports
+
+    def start(self, orders: list[Order]) -> None:
+        """Start `async def` bodies; they report here as long as the claim lasts, and for themselves after."""
+        runner = self._runtime.runner
+        self._runtime.bodies.start(
+            [(lambda order=order: runner.run_async(order), self._reported) for order in orders]  # type: ignore[misc]
+        )
+
+    def wait(self, timeout_s: float | None) -> list[Report]:
+        """Reports of bodies that have ended meanwhile; none if something else is to be looked at. Raises Detached."""
+        self.lock.release()
+        try:
+            first = self._reports.get(timeout=timeout_s)
+        except queue.Empty:
+            first = None
+        finally:
+            self.lock.acquire()
+        reports = [report for report in (first, *self._arrived()) if report is not None]
+        if self.detached:
+            self._leave(reports, [])
+        return reports
+
+    def cancel(self, key: str) -> None:
+        """Stop the body of a step that nobody waits for any more; what it reports is not heard."""
+        order = self.pop(key, None)
+        if order is None:
+            return
+        order.given_up = True
+        if order.task is not None:
+            self._runtime.bodies.cancel(order.task)
+
+    def close(self) -> None:
+        """Nobody waits for any of them any more."""
+        self._closed = True
+        self._detach()
+        for key in list(self):
+            self.cancel(key)
+
+    # --- from other threads
+
+    def interrupt(self) -> None:
+        """Let `wait` return."""
+        self._reports.put(None)
+
+    def mark_detached(self) -> None:
+        """By the supervisor, which holds `lock`: the claim is given back and every body has a row."""
+        self._detach()
+        self.interrupt()
+
+    def _detach(self) -> None:
+        with self._hand_over:
+            self.detached = True
+
+    def _reported(self, report: Report) -> None:
+        """On the thread of the async bodies."""
+        with self._hand_over:
+            if not self.detached:
+                self._reports.put(report)
+                return
+        if not self._closed:
+            self._runtime.completions.add(report)
+
+    def _arrived(self) -> list[Report | None]:
+        found = []
+        while not self._reports.empty():
+            found.append(self._reports.get_nowait())
+        return found
+
+    def _leave(self, reports: list[Report], unstarted: list[Order]) -> NoReturn:
+        """Hand over what this thread still has, now that every body reports for itself."""
+        reports += [report for report in self._arrived() if report is not None]
+        sharing.hand_back(self._runtime, unstarted)
+        if reports:
+            completions.commit_alone(self._runtime, self._activation.identity, reports)
+        raise Detached

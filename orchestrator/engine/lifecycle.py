@@ -1,0 +1,121 @@
+"""Changing an instance's state from outside: each action is one transaction under the row lock; it runs no user code.
+
+What is allowed when, after Cloudflare's table, with two differences: pausing a queued instance holds it back, and an
+action on a finished instance is an error instead of silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.doorbell import Ring
+from orchestrator.engine.admission import Desk
+from orchestrator.engine.events import match_buffered
+from orchestrator.errors import ActionNotAllowed
+from orchestrator.statuses import FINITE, InstanceStatus
+from orchestrator.store import attempts, events, instances, timers
+from orchestrator.transitions import ALLOWED
+
+_S = InstanceStatus
+
+
+def pause(desk: Desk, pk: int) -> bool:
+    """Let running attempts finish, start nothing new, then stand still. False if there is no such instance."""
+
+    def work(connection: Connection, row: Any, now: int) -> bool:
+        if row.status in (_S.PAUSED, _S.WAITING_FOR_PAUSE):
+            return False
+        _refuse_if_finite("pause", row.status)
+        if row.holder is not None or attempts.running(connection, pk, row.run):
+            instances.set_status(connection, pk, _S.WAITING_FOR_PAUSE, now=now)
+        else:
+            instances.set_status(connection, pk, _S.PAUSED, now=now, paused_at=now)
+            timers.freeze(connection, pk)
+        return True
+
+    return _change(desk, pk, work)
+
+
+def resume(desk: Desk, pk: int) -> bool:
+    """Take a pause back, or go on after one: every deadline is put off by as long as it lasted."""
+
+    def work(connection: Connection, row: Any, now: int) -> bool:
+        _refuse_if_finite("resume", row.status)
+        if row.status == _S.WAITING_FOR_PAUSE:
+            ring_at = now + desk.grace_ms if row.holder is None else None
+            instances.set_status(connection, pk, _S.RUNNING, now=now, ring_at=ring_at)
+        elif row.status == _S.PAUSED:
+            paused_ms = now - (row.paused_at or now)
+            timers.shift(connection, pk, by=paused_ms, now=now, horizon=desk.settings.horizon_ms)
+            match_buffered(connection, row, now)
+            instances.set_status(connection, pk, _S.QUEUED, now=now, ring_at=now + desk.grace_ms)
+        else:
+            return False
+        return True
+
+    return _change(desk, pk, work)
+
+
+def terminate(desk: Desk, pk: int) -> bool:
+    """End at once; what an attempt still does is ignored. Raises ActionNotAllowed for a finished instance."""
+
+    def work(connection: Connection, row: Any, now: int) -> bool:
+        if row.status in FINITE:
+            raise ActionNotAllowed(
+                "terminate",
+                row.status,
+                ALLOWED[_S(row.status)],
+                f"Cannot terminate instance since its on a finite state ({row.status}); "
+                f"actions allowed now: {', '.join(ALLOWED[_S(row.status)])}.",
+            )
+        instances.terminate(connection, pk, now=now)
+        timers.delete_all(connection, pk)
+        attempts.drop_open(connection, pk)
+        return True
+
+    return _change(desk, pk, work)
+
+
+def restart(desk: Desk, pk: int) -> bool:
+    """Run again from the start with the same id and params; the runs before stay readable."""
+
+    def work(connection: Connection, row: Any, now: int) -> bool:
+        timers.delete_all(connection, pk)
+        attempts.drop_open(connection, pk)
+        events.drop_unread(connection, pk)
+        instances.restart(connection, pk, now=now, ring_at=now + desk.grace_ms)
+        return True
+
+    return _change(desk, pk, work)
+
+
+def delete(desk: Desk, pk: int) -> bool:
+    """Remove everything there is of an instance and stop it."""
+
+    def work(connection: Connection, row: Any, now: int) -> bool:
+        instances.delete(connection, pk)
+        return True
+
+    return _change(desk, pk, work)
+
+
+def _refuse_if_finite(action: str, status: str) -> None:
+    if status in FINITE:
+        raise ActionNotAllowed(action, status, ALLOWED[_S(status)])
+
+
+def _change(desk: Desk, pk: int, work: Callable[[Connection, Any, int], bool]) -> bool:
+    """Do it under the row lock, then tell the holder and the watchers. False if there is no such instance."""
+
+    def locked(connection: Connection) -> tuple[Any, bool]:
+        row = instances.lock(connection, pk)
+        return (None, False) if row is None else (row, work(connection, row, desk.clock.now_ms()))
+
+    row, changed = desk.database.transaction(locked)
+    if changed:
+        desk.doorbell.ring([Ring(pk, row.queue)])
+        desk.notifier.changed(pk)
+    return row is not None

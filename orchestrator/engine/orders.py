@@ -1,0 +1,195 @@
+"""Running one attempt of a step: its context, its timeout, and what came of it; it touches no database."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.authoring.commands import RunStep
+from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
+from orchestrator.authoring.views import StepContext, StepInfo
+from orchestrator.clock import Clock, monotonic
+from orchestrator.errors import (
+    NonRetryableError,
+    NotSerializableError,
+    PayloadTooLarge,
+    StepTimeoutError,
+    WorkflowFatalError,
+)
+from orchestrator.names import idempotency_key
+from orchestrator.serialization import check_size, decode, encode, encode_error
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, frozen=True)
+class Identity:
+    """What of an instance its steps are told."""
+
+    pk: int
+    workflow: str
+    instance_id: str
+    created_at: int
+    run: int
+
+
+@dataclass(slots=True, eq=False)
+class Order:
+    """One attempt that is to be run or is running. `row_id` is its row in `attempts`, where it has one."""
+
+    identity: Identity
+    command: RunStep
+    attempt: int
+    config: StepConfig
+    row_id: int | None = None
+    started_at: int = 0
+    started: float = field(default_factory=monotonic)
+    deadline_written: bool = False
+    begun: bool = False
+    given_up: bool = False
+    """Nobody asks for it any more: if its body has not begun, it must not."""
+    task: asyncio.Task[Any] | None = None
+
+    def start(self, clock: Clock) -> None:
+        self.started_at = clock.now_ms()
+        self.started = monotonic()
+        self.begun = True
+
+    @property
+    def deadline_at(self) -> int:
+        return self.started_at + self.config.timeout_ms
+
+    @property
+    def stored_config(self) -> str | None:
+        return None if self.config is DEFAULT_CONFIG else self.config.shown
+
+    def arguments(self) -> dict[str, Any]:
+        command = self.command
+        if not command.signature.wants_ctx or "ctx" in command.kwargs:
+            return command.kwargs
+        identity = self.identity
+        context = StepContext(
+            step=StepInfo(command.name, command.count),
+            attempt=self.attempt,
+            config=self.config.to_dict(),
+            idempotency_key=idempotency_key(
+                identity.workflow, identity.instance_id, identity.created_at, identity.run, command.key
+            ),
+            instance_id=identity.instance_id,
+            workflow_name=identity.workflow,
+        )
+        return {**command.kwargs, "ctx": context}
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of an attempt: the JSON text of its result and the value read back from it, or its error."""
+
+    order: Order
+    ended_at: int
+    result: str | None = None
+    value: Any = None
+    error: dict[str, Any] | None = None
+    retryable: bool = True
+    fatal: bool = False
+    """The instance can't go on, whatever its code would do about the error."""
+
+
+class Runner:
+    """Runs bodies. `register` and `forget` let a supervisor see what is running."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        max_payload_bytes: int,
+        register: Callable[[Order], None],
+        forget: Callable[[Order], None],
+    ) -> None:
+        self._clock = clock
+        self._limit = max_payload_bytes
+        self._register = register
+        self._forget = forget
+
+    def run_sync(self, order: Order) -> Report:
+        """Run a `def` body on this thread. If it returns an awaitable, that is awaited on a loop of its own."""
+        order.start(self._clock)
+        self._register(order)
+        try:
+            value = order.command.fn(*order.command.args, **order.arguments())
+            if inspect.isawaitable(value):
+                return self._disguised(order, value)
+            return self._success(order, value)
+        except BaseException as error:  # noqa: BLE001 - whatever a body raises, SystemExit included, fails the attempt
+            return self._failure(order, error)
+        finally:
+            self._forget(order)
+
+    async def run_async(self, order: Order) -> Report:
+        """Run an `async def` body, cancelled when its timeout has passed."""
+        order.start(self._clock)
+        if order.given_up:  # looked at after it was noted as begun: whoever gives it up does it the other way round
+            raise asyncio.CancelledError
+        order.task = asyncio.current_task()
+        self._register(order)
+        try:
+            async with asyncio.timeout(order.config.timeout_ms / 1000) as limit:
+                value = await order.command.fn(*order.command.args, **order.arguments())
+            return self._success(order, value)
+        except TimeoutError as error:
+            timed_out = limit.expired()
+            return self._failure(order, StepTimeoutError.after(order.config.timeout_ms) if timed_out else error)
+        except asyncio.CancelledError:
+            if order.task is not None and order.task.cancelling():
+                raise  # given up by the workflow, or this process stops
+            return self._failure(order, RuntimeError("the body was cancelled by its own code"))
+        except BaseException as error:  # noqa: BLE001 - as above
+            return self._failure(order, error)
+        finally:
+            self._forget(order)
+
+    def _disguised(self, order: Order, awaitable: Any) -> Report:
+        async def wait() -> Any:
+            async with asyncio.timeout(order.config.timeout_ms / 1000):
+                return await awaitable
+
+        try:
+            return self._success(order, asyncio.run(wait()))
+        except TimeoutError:
+            return self._failure(order, StepTimeoutError.after(order.config.timeout_ms))
+
+    def _success(self, order: Order, value: Any) -> Report:
+        command = order.command
+        what = f'Value returned from step "{command.name}"'
+        try:
+            text = encode(value, command.signature.adapter, what=what)
+            check_size(text, f"Step {command.label} output", self._limit)
+            read_back = decode(text, command.signature.adapter)
+        except (NotSerializableError, ValidationError) as error:
+            reason = (
+                error
+                if isinstance(error, NotSerializableError)
+                else NotSerializableError(f"{what} is not serialisable as its annotated type: {error}")
+            )
+            stored = {**encode_error(reason), "fatal": True}
+            return Report(order, self._clock.now_ms(), error=stored, retryable=False, fatal=True)
+        except PayloadTooLarge as error:
+            return self._failure(order, error)
+        return Report(order, self._clock.now_ms(), text, read_back)
+
+    def _failure(self, order: Order, error: BaseException) -> Report:
+        log.info(
+            "step %s of %s/%s failed on attempt %d: %s",
+            order.command.label, order.identity.workflow, order.identity.instance_id, order.attempt,
+            type(error).__name__, exc_info=log.isEnabledFor(logging.DEBUG),
+        )  # fmt: skip
+        return Report(order, self._clock.now_ms(), error=encode_error(error), retryable=may_be_retried(error))
+
+
+def may_be_retried(error: BaseException) -> bool:
+    return not isinstance(error, (NonRetryableError, WorkflowFatalError))

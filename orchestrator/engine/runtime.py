@@ -1,0 +1,195 @@
+"""What one process that works has at hand, wired once; it decides nothing and starts nothing by itself."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import socket
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from orchestrator.authoring.commands import RunStep
+from orchestrator.authoring.registry import Registry
+from orchestrator.clock import Clock, monotonic
+from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
+from orchestrator.engine.async_bodies import AsyncBodies
+from orchestrator.engine.completions import Completions
+from orchestrator.engine.orders import Identity, Order, Report, Runner
+from orchestrator.errors import LeaseOver
+from orchestrator.replay.run import WorkflowRun
+from orchestrator.settings import Settings
+from orchestrator.store.database import Database
+
+if TYPE_CHECKING:
+    from orchestrator.engine.activation import Activation
+
+log = logging.getLogger(__name__)
+
+
+def this_host() -> str:
+    return socket.gethostname()[:30].replace(":", "-")
+
+
+def new_worker_id() -> str:
+    """Host, process and chance: unique even when a process number comes round again."""
+    return f"{this_host()}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def process_of(worker_id: str) -> tuple[str, int]:
+    """The host and process number in a worker's id."""
+    host, pid, _ = worker_id.split(":")
+    return host, int(pid)
+
+
+@dataclass(slots=True)
+class HotRun:
+    """A live workflow function with the journal it has seen, up to and including `seq`."""
+
+    run: int
+    live: WorkflowRun
+    seq: int
+
+
+class HotRuns:
+    """The functions of instances this process drove lately, so that waking one needs no replay from the top.
+
+    A function is a result of its code and the part of the journal it has seen, whoever wrote that, so one that waited
+    here stays right while others advance the instance: it only has to be fed what it missed.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._runs: OrderedDict[int, HotRun] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def take(self, pk: int, run: int) -> HotRun | None:
+        with self._lock:
+            hot = self._runs.pop(pk, None)
+        if hot is not None and (hot.run != run or hot.live.closed):
+            hot.live.close()
+            return None
+        return hot
+
+    def put(self, pk: int, hot: HotRun) -> None:
+        if not hot.live.definition.is_async or self._limit == 0:
+            hot.live.close()  # a greenlet can only go on in the thread it was made in
+            return
+        with self._lock:
+            previous = self._runs.pop(pk, None)
+            self._runs[pk] = hot
+            evicted = [self._runs.popitem(last=False)[1] for _ in range(len(self._runs) - self._limit)]
+        for old in (previous, *evicted):
+            if old is not None and old is not hot:
+                old.live.close()
+
+
+class Offers:
+    """The bodies of steps that were put up for everybody, so that this process finds them without a replay."""
+
+    def __init__(self, limit: int = 64) -> None:
+        self._limit = limit
+        self._batches: OrderedDict[tuple[int, int], dict[str, RunStep]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, pk: int, run: int, commands: Iterable[RunStep]) -> None:
+        with self._lock:
+            batch = self._batches.setdefault((pk, run), {})
+            batch.update((command.key, command) for command in commands)
+            self._batches.move_to_end((pk, run))
+            while len(self._batches) > self._limit:
+                self._batches.popitem(last=False)
+
+    def find(self, pk: int, run: int, key: str) -> RunStep | None:
+        return self._batches.get((pk, run), {}).get(key)
+
+    def drop(self, pk: int, run: int) -> None:
+        with self._lock:
+            self._batches.pop((pk, run), None)
+
+
+@dataclass
+class Runtime:
+    database: Database
+    registry: Registry
+    settings: Settings
+    doorbell: Doorbell
+    notifier: Notifier = field(default_factory=LocalNotifier)
+    queues: Sequence[str] = ("default",)
+    worker_id: str = field(default_factory=new_worker_id)
+    killable: bool = False
+    """This process may be killed to stop a `def` body past its timeout: its parent starts another (prefork)."""
+
+    def __post_init__(self) -> None:
+        self.stopping = threading.Event()
+        self.bodies = AsyncBodies()
+        self.hot = HotRuns(self.settings.hot_instances)
+        self.completions = Completions(self)
+        self.offers = Offers()
+        self.holding: dict[int, Activation] = {}
+        self.running: dict[int, Order] = {}
+        """Bodies that run now, by the id of their order."""
+        self.abandoned: set[int] = set()
+        """Orders whose body went past its timeout and can't be stopped."""
+        self.runner = Runner(
+            self.clock,
+            self.settings.max_payload_bytes,
+            self._register,
+            self._forget,
+        )
+        self.slots = self.settings.concurrency
+        self.wake_supervisor: Callable[[], None] = lambda: None
+        self.later: Callable[[float, Callable[[], None]], Callable[[], None]] = _at_once
+        self.lease_until = math.inf
+        """When others may take this worker for dead, in this process's monotonic time."""
+        self.owed: deque[tuple[Identity, list[Report]]] = deque()
+        """What attempts have come to and the database has not confirmed, because it was away."""
+        self.dropped: set[tuple[int, int]] = set()
+        """Claims (instance, fence) in which something was under way when the database was lost."""
+        self.taken_away: dict[int, float] = {}
+        """Rows of attempts that were handed back before their turn came, and when (in monotonic time)."""
+
+    @property
+    def clock(self) -> Clock:
+        return self.database.clock
+
+    @property
+    def patience_ms(self) -> int:
+        """How long to wait for an answer to a ring before a pump rings again; none once it may be our own that is lost."""
+        return 0 if self.stopping.is_set() else self.settings.grace_ms
+
+    def may_start(self) -> bool:
+        """Whether this worker may take up anything new."""
+        return not self.stopping.is_set() and monotonic() < self.lease_until
+
+    def check_lease(self) -> None:
+        """Raises LeaseOver when others may have this worker's claims by now."""
+        if monotonic() >= self.lease_until:
+            raise LeaseOver
+
+    def was_taken_away(self, order: Order) -> bool:
+        """Whether its row was handed back after this process took it: it must not run, unless it was taken again."""
+        return order.row_id is not None and order.started <= self.taken_away.get(order.row_id, -math.inf)
+
+    def ring(self, *rings: Ring) -> None:
+        if rings:
+            self.doorbell.ring(rings)
+
+    def _register(self, order: Order) -> None:
+        self.running[id(order)] = order
+        if order.config.timeout_ms < 2 * self.settings.moment_ms:
+            self.wake_supervisor()
+
+    def _forget(self, order: Order) -> None:
+        self.running.pop(id(order), None)
+        self.abandoned.discard(id(order))
+
+
+def _at_once(delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
+    """Without a supervisor nothing can be put off."""
+    call()
+    return lambda: None

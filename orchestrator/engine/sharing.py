@@ -1,0 +1,154 @@
+"""Steps put up for whoever comes: published as ready rows, taken one after another by any worker, the holder included."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from orchestrator.authoring.commands import RunStep
+from orchestrator.authoring.policy import stored_config
+from orchestrator.clock import monotonic
+from orchestrator.doorbell import Ring
+from orchestrator.engine.commits import Line, write
+from orchestrator.engine.completions import attempt_row
+from orchestrator.engine.orders import Identity, Order
+from orchestrator.engine.runtime import Runtime
+from orchestrator.statuses import AttemptState
+from orchestrator.store import attempts
+
+if TYPE_CHECKING:
+    from orchestrator.engine.activation import Activation
+    from orchestrator.engine.orders import Report
+
+log = logging.getLogger(__name__)
+
+ALONE_S = 0.005
+"""How long a holder works at a batch alone before others are rung: tiny bodies are done by then, and a message costs more."""
+FAST_S = 0.004
+MAX_CHUNK = 64
+
+
+def publish(activation: Activation) -> None:
+    """Put up the steps that others may run, in one transaction, and ring as many as can be of use."""
+    book, runtime, claim = activation.book, activation.runtime, activation.claim
+    commands = book.take_shared(claim.queue)
+    if not commands:
+        return
+    now = runtime.clock.now_ms()
+    ring_at = now + runtime.settings.grace_ms
+    rows = [_ready_row(activation, command, ring_at) for command in commands]
+
+    def work(connection: Connection) -> list[Line]:
+        attempts.insert(connection, rows)
+        return []
+
+    for command, row in zip(commands, rows, strict=True):
+        book.remote[command.key] = _Ready(command.key, row["queue"])
+    write(activation, work)
+    runtime.offers.put(claim.id, claim.run, commands)
+    own = [row for row in rows if row["queue"] in runtime.queues]
+    activation.helping = activation.helping or bool(own)
+    for queue in {row["queue"] for row in rows}:
+        count = sum(row["queue"] == queue for row in rows)
+        if queue in runtime.queues:
+            _ring_later(activation, queue, min(count - 1, max(runtime.slots - 1, 1)))
+        else:
+            runtime.ring(*[Ring(claim.id, queue, "run_step")] * min(count, runtime.slots))
+
+
+def help_out(activation: Activation) -> list[Report]:
+    """Take some of the ready steps of the instance and run them here, as many at a time as are done in a moment."""
+    runtime, identity = activation.runtime, activation.identity
+    commands = activation.live.outstanding
+    limit = activation.chunk
+    taken = claim(runtime, identity.pk, limit)
+    orders = []
+    for row in taken:
+        command = commands.get(row.key)
+        if isinstance(command, RunStep) and row.run == identity.run:
+            order = order_of(identity, command, row)
+            activation.in_place[command.key] = order
+            activation.book.remote.pop(command.key, None)
+            orders.append(order)
+    if len(taken) < limit:
+        activation.helping = False
+    started = monotonic()
+    asynchronous = [order for order in orders if order.command.signature.is_async]
+    if asynchronous:
+        activation.in_place.start(asynchronous)
+    reports = activation.in_place.run_here([order for order in orders if not order.command.signature.is_async])
+    activation.chunk = next_chunk(limit, monotonic() - started)
+    return reports
+
+
+def next_chunk(limit: int, took_s: float) -> int:
+    """Four times as many at once while they are quick, one at a time where they are not, so that others get theirs."""
+    return min(limit * 4, MAX_CHUNK) if took_s < FAST_S else 1
+
+
+def hand_back(runtime: Runtime, orders: list[Order]) -> None:
+    """Steps that were taken and not finished are for others again, who are told at once."""
+    pks = {order.row_id: order.identity.pk for order in orders if order.row_id is not None}
+    if not pks:
+        return
+    ready = Counter((pks[row_id], queue) for row_id, queue in hand_back_rows(runtime, list(pks)))
+    runtime.ring(
+        *(Ring(pk, queue, "run_step") for (pk, queue), count in ready.items() for _ in range(min(count, runtime.slots)))
+    )
+
+
+def hand_back_rows(runtime: Runtime, rows: list[int]) -> list[tuple[int, str]]:
+    """Those (key, queue) that were this worker's; the pumps of others tell everybody when the grace is over."""
+    later = runtime.clock.now_ms() + runtime.patience_ms
+
+    def work(connection: Connection) -> list[tuple[int, str]]:
+        queues = {row: attempts.make_ready(connection, row, runtime.worker_id, ring_at=later) for row in rows}
+        return [(row, queue) for row, queue in queues.items() if queue is not None]
+
+    return runtime.database.transaction(work)
+
+
+def claim(runtime: Runtime, pk: int, limit: int) -> Any:
+    """Take up to `limit` ready steps of an instance, of the queues this process serves."""
+    now = runtime.clock.now_ms()
+    return runtime.database.statement(
+        lambda connection: attempts.claim_ready(
+            connection, id=pk, worker=runtime.worker_id, queues=runtime.queues, limit=limit, now=now
+        )
+    )
+
+
+def order_of(identity: Identity, command: RunStep, row: Any) -> Order:
+    return Order(identity, command, row.attempt, stored_config(row.config), row_id=row.id, started_at=row.started_at)
+
+
+def _ready_row(activation: Activation, command: RunStep, ring_at: int) -> dict[str, Any]:
+    order = activation.in_place.order(command)
+    del activation.in_place[command.key]
+    row = attempt_row(order, activation.claim.queue, None)
+    return {**row, "state": AttemptState.READY, "started_at": None, "deadline_at": None, "ring_at": ring_at}
+
+
+def _ring_later(activation: Activation, queue: str, count: int) -> None:
+    """Ring the others only if the batch is not done within a moment."""
+    if count < 1:
+        return
+    runtime, pk = activation.runtime, activation.identity.pk
+
+    def ring() -> None:
+        if activation.helping:
+            runtime.ring(*[Ring(pk, queue, "run_step")] * count)
+
+    runtime.later(ALONE_S, ring)
+
+
+class _Ready:
+    """Stands in the book for a row that was just put up."""
+
+    def __init__(self, key: str, queue: str) -> None:
+        self.key = key
+        self.queue = queue
+        self.state = AttemptState.READY

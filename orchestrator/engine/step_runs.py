@@ -1,0 +1,102 @@
+"""Running ready steps of an instance that somebody else may hold: the body of the `run_step` task; it decides nothing."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from orchestrator.authoring.commands import RunStep
+from orchestrator.authoring.workflow import Definition
+from orchestrator.clock import monotonic
+from orchestrator.engine import sharing
+from orchestrator.engine.activation import advance, new_run
+from orchestrator.engine.book import entry_of
+from orchestrator.engine.completions import commit_alone
+from orchestrator.engine.orders import Identity, Order, Report
+from orchestrator.engine.runtime import HotRun, Runtime
+from orchestrator.errors import InvalidParams, ReplayMismatch
+from orchestrator.store import instances, steps
+
+log = logging.getLogger(__name__)
+
+
+def run_steps(runtime: Runtime, pk: int) -> None:
+    """Take ready steps of an instance, one chunk after another, until none is left; then see whether it can go on.
+
+    Safe to call any number of times, from anywhere, at any time.
+    """
+    chunk, may_go_on = 1, False
+    while runtime.may_start():
+        taken = sharing.claim(runtime, pk, chunk)
+        orders = _orders(runtime, pk, taken) if taken else []
+        if not orders:
+            break
+        started = monotonic()
+        reports = _run(runtime, orders)
+        took_s = monotonic() - started
+        if reports:
+            may_go_on = commit_alone(runtime, orders[0].identity, reports)
+        chunk = sharing.next_chunk(chunk, took_s)
+    if may_go_on and runtime.may_start():
+        advance(runtime, pk)
+
+
+def _run(runtime: Runtime, orders: list[Order]) -> list[Report]:
+    asynchronous = [order for order in orders if order.command.signature.is_async]
+    if asynchronous:
+        runtime.bodies.start(
+            [(lambda order=order: runtime.runner.run_async(order), runtime.completions.add) for order in asynchronous]  # type: ignore[misc]
+        )
+    reports = []
+    for order in orders:
+        if not order.command.signature.is_async and not runtime.was_taken_away(order):
+            reports.append(runtime.runner.run_sync(order))
+    return reports
+
+
+def _orders(runtime: Runtime, pk: int, taken: Any) -> list[Order]:
+    """Orders for taken steps; none, and the steps handed back, if their bodies can't be found here."""
+    with runtime.database.read() as connection:
+        row = instances.of_run(connection, pk)
+    definition = None if row is None else runtime.registry.get(row.workflow)
+    if row is None or definition is None:
+        _give_up(runtime, pk, taken, "its workflow is not registered in this worker")
+        return []
+    if any(runtime.offers.find(pk, row.run, found.key) is None for found in taken):
+        try:
+            runtime.offers.put(pk, row.run, _driven(runtime, definition, row))
+        except (ReplayMismatch, InvalidParams) as error:
+            _give_up(runtime, pk, taken, str(error))
+            return []
+    identity = Identity(row.id, row.workflow, row.instance_id, row.created_at, row.run)
+    orders, unknown = [], []
+    for found in taken:
+        command = runtime.offers.find(pk, row.run, found.key)
+        if command is None:
+            unknown.append(found)
+        else:
+            orders.append(sharing.order_of(identity, command, found))
+    if unknown:
+        _give_up(runtime, pk, unknown, "the workflow no longer asks for them")
+    return orders
+
+
+def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]:
+    """What the function asks for where its journal ends: driven there without holding the instance."""
+    hot = runtime.hot.take(row.id, row.run)
+    if hot is None:
+        hot = HotRun(row.run, new_run(definition, row), 0)
+        hot.live.start()
+    with runtime.database.read() as connection:
+        journal = steps.journal(connection, row.id, row.run, hot.seq)
+    for entry in journal:
+        hot.seq = entry.seq
+        hot.live.deliver(entry_of(entry))
+    commands = [command for command in hot.live.outstanding.values() if isinstance(command, RunStep)]
+    runtime.hot.put(row.id, hot)
+    return commands
+
+
+def _give_up(runtime: Runtime, pk: int, taken: Any, why: str) -> None:
+    log.warning("steps %s of instance %d are handed back: %s", [row.key for row in taken], pk, why)
+    sharing.hand_back_rows(runtime, [row.id for row in taken])

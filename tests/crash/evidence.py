@@ -1,0 +1,97 @@
+"""What must be true of an instance's world when it is over, whatever has gone wrong on the way."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, text
+
+from orchestrator.store.database import Database
+
+if TYPE_CHECKING:
+    from tests.crash.scenarios import Scenario
+    from tests.crash.world import World
+
+
+def judge(world: World, scenario: Scenario) -> list[str]:
+    """The promises that were broken."""
+    state = world.instance.status()
+    found = list(world.broken)
+    if (state.status, state.output) != (scenario.status, scenario.output):
+        found.append(f"ended as {state.status} with {state.output!r} and {state.error}")
+    if twice := world.began_twice():
+        found.append(f"the same attempt began twice: {twice}")
+    with world.database.read() as connection:
+        pk = world.instance._pk
+        found += left_behind(connection, pk)
+        found += miscounted(connection, pk, world.bodies, world.plan.reached)
+    return found
+
+
+def left_behind(connection: Connection, pk: int) -> list[str]:
+    """A finished instance has no claim, nothing that rings, nothing that waits and nothing that runs."""
+    found = []
+    row = _rows(connection, "SELECT * FROM orchestrator_instances WHERE id = :id", pk)[0]
+    found += [f"{name} is still {row[name]!r}" for name in ("holder", "ring_at", "paused_at") if row[name] is not None]
+    if timers := _rows(connection, "SELECT * FROM orchestrator_timers WHERE instance_id = :id", pk):
+        found.append(f"timers are left: {[timer['key'] for timer in timers]}")
+    opened = "SELECT * FROM orchestrator_attempts WHERE instance_id = :id AND state <> 'failed'"
+    if attempts := _rows(connection, opened, pk):
+        found.append(f"attempts are left: {[(a['key'], a['attempt'], a['state']) for a in attempts]}")
+    taken = {row["key"] for row in _rows(connection, "SELECT key FROM orchestrator_steps WHERE instance_id = :id", pk)}
+    for event in _rows(connection, "SELECT * FROM orchestrator_events WHERE instance_id = :id", pk):
+        if event["consumed_by"] is None:
+            found.append(f"event {event['id']} was not delivered")
+        elif event["consumed_by"] not in taken:
+            found.append(f"event {event['id']} went to {event['consumed_by']}, which never got it")
+    return found
+
+
+def miscounted(connection: Connection, pk: int, bodies: list[tuple[int, str, int]], faults: int) -> list[str]:
+    """Attempts are numbered from 1 without a gap, each body that began is one of them, and the last one settled its step.
+
+    A fault may cost an attempt that had not begun, as nobody can tell; but only one.
+    """
+    found = []
+    failed = _rows(connection, "SELECT * FROM orchestrator_attempts WHERE instance_id = :id ORDER BY id", pk)
+    for step in _rows(connection, "SELECT * FROM orchestrator_steps WHERE instance_id = :id", pk):
+        if not step["key"].startswith("do:"):
+            continue
+        identity = (step["run"], step["key"])
+        numbers = sorted(row["attempt"] for row in failed if (row["run"], row["key"]) == identity)
+        began = [attempt for *which, attempt in bodies if tuple(which) == identity]
+        total = step["attempts"]
+        expected = list(range(1, total + (step["error"] is not None)))
+        if numbers != expected:
+            error = step["error"] and json.loads(step["error"]).get("message")
+            found.append(f"{identity} took {total} attempts, and those noted as failed are {numbers} ({error})")
+        if [attempt for attempt in began if attempt > total]:
+            found.append(f"{identity} took {total} attempts, and bodies began for {began}")
+        if total > len(began) + faults:
+            found.append(f"{identity} took {total} attempts, and bodies began for {began} with {faults} faults")
+        if step["error"] is None and total not in began:
+            found.append(f"{identity} has a result of attempt {total}, and bodies began for {began}")
+    return found
+
+
+def crowd(database: Database) -> None:
+    """Somebody else waits for the workers, in vain."""
+
+    def work(connection: Connection) -> None:
+        connection.execute(text(_CROWD))
+
+    database.transaction(work)
+
+
+def _rows(connection: Connection, query: str, pk: int) -> list[Any]:
+    found: list[Row[Any]] = list(connection.execute(text(query), {"id": pk}))
+    return [row._mapping for row in found]
+
+
+_CROWD = """
+    INSERT INTO orchestrator_instances
+        (workflow, instance_id, status, queue, params, trigger, ring_at, created_at, modified_at)
+    VALUES ('nobody-knows-it', 'waits', 'queued', 'default', '{}', 'api', 4000000000000, 1, 1)
+    ON CONFLICT DO NOTHING
+"""

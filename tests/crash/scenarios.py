@@ -1,0 +1,212 @@
+"""What runs while processes die: small workflows with known ends, and what is done to them from outside on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator import BlockingWorkflowStep, StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from orchestrator.client import Client
+from orchestrator.statuses import InstanceStatus
+from tests.crash.world import World
+
+HOUR_MS = 3_600_000
+QUICK = {"limit": 5, "delay": "2 seconds", "backoff": "constant"}
+
+current: World
+"""The world of the scenario that runs now: bodies are plain functions and have no other way to it."""
+
+
+def enter(world: World) -> None:
+    global current
+    current = world
+
+
+async def add(a: int, b: int) -> int:
+    return a + b
+
+
+def multiply(a: int, b: int) -> int:
+    return a * b
+
+
+class Sequential(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        total = await step.do("add", add, 1, 2)
+        total = await step.do("multiply", multiply, total, 10)
+        return await step.do("add", add, total, 4)
+
+
+class SequentialDef(WorkflowEntrypoint[Any]):
+    def run(self, event: WorkflowEvent[Any], step: BlockingWorkflowStep) -> int:
+        total = step.do("multiply", multiply, 3, 10)
+        total = step.do("add", add, total, 3)
+        return step.do("multiply", multiply, total, 1) + 1
+
+
+class Parallel(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        parts = await asyncio.gather(*(step.do(f"part {n}", add, n, 10) for n in range(4)))
+        return await step.do("sum", sum, parts)
+
+
+class ParallelDef(WorkflowEntrypoint[Any]):
+    def run(self, event: WorkflowEvent[Any], step: BlockingWorkflowStep) -> int:
+        parts = step.gather(*(lambda n=n: step.do(f"part {n}", multiply, n, 10) for n in range(4)))
+        return step.do("sum", sum, parts)
+
+
+class Retrying(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> list[str]:
+        @step.do("flaky", retries=QUICK)
+        def flaky(ctx: StepContext) -> str:
+            if ctx.attempt < 3:
+                raise ConnectionError("not yet")
+            return "came through"
+
+        @step.do("hopeless", retries={"limit": 1, "delay": "2 seconds"})
+        async def hopeless() -> str:
+            raise ValueError("never")
+
+        first = await flaky()
+        try:
+            second = await hopeless()
+        except Exception as error:
+            # A process that died in its last attempt is an end of it, too.
+            second = "gave up" if type(error).__name__ in ("ValueError", "WorkerLostError") else repr(error)
+        return [first, second]
+
+
+class Sleeping(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> list[Any]:
+        before = await step.do("before", add, 1, 1)
+        fell_asleep = step.now()
+        await step.sleep("an hour", "1 hour")
+        slept = (step.now() - fell_asleep).total_seconds() >= HOUR_MS / 1000
+        return [before, slept, await step.do("after", add, 2, 2)]
+
+
+class Waiting(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> list[Any]:
+        before = await step.do("before", add, 1, 1)
+        approval = await step.wait_for_event("approval", "approved", timeout="1 day")
+        return [before, approval.payload, await step.do("after", add, 2, 2)]
+
+
+class Impatient(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> list[Any]:
+        try:
+            await step.wait_for_event("approval", "approved", timeout="1 hour")
+        except TimeoutError:
+            raise
+        except Exception as error:
+            gave_up = type(error).__name__
+        try:
+            async with asyncio.timeout(60):
+                await step.wait_for_event("another", "approved", timeout="1 hour")
+        except TimeoutError:
+            return [gave_up, await step.do("after", add, 2, 2)]
+        return ["was not impatient"]
+
+
+class Interrupted(WorkflowEntrypoint[Any]):
+    """Something is done to it from outside while its second step runs."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        total = await step.do("add", add, 1, 2)
+
+        @step.do("interrupted", retries=QUICK)
+        def interrupted() -> int:
+            if current.once("interruption"):
+                getattr(current.client.workflow(Interrupted).get(current.instance.id), event.payload["action"])()
+            return total * 10
+
+        return await step.do("add", add, await interrupted(), 4)
+
+
+class Long(WorkflowEntrypoint[Any]):
+    """Its bodies take so long that their claim is given back meanwhile."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        def slow(n: int) -> int:
+            _detach()
+            return n
+
+        async def slow_async(n: int) -> int:
+            await asyncio.to_thread(_detach)
+            return n
+
+        total = await step.do("slow", {"retries": QUICK}, slow, 1)
+        both = await asyncio.gather(*(step.do(f"slow {n}", {"retries": QUICK}, slow_async, n) for n in (2, 3)))
+        return total + sum(both)
+
+
+def _detach() -> None:
+    """As the supervisor does when a moment has passed."""
+    for process in current.processes:
+        if process.life.dead:
+            continue
+        for order in list(process.runtime.running.values()):
+            order.started -= process.runtime.settings.moment_ms / 1000
+        process.look_after_bodies()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    workflow: type[WorkflowEntrypoint[Any]]
+    output: Any
+    status: InstanceStatus = InstanceStatus.COMPLETE
+    params: Any = None
+    act: Callable[[World], bool] = lambda world: False
+    """Asked whenever nothing is left to do at this moment; True if it did something."""
+    first: Callable[[World], None] = lambda world: None
+    """Done right after the creation."""
+    queues: tuple[tuple[str, ...], ...] = (("default",),)
+    settings: dict[str, Any] = field(default_factory=dict)
+    crowded: bool = False
+    """Others wait for the workers, so that an instance has to go back when its budget is spent."""
+
+
+def send(client: Client) -> None:
+    client.workflow(Waiting).get(current.instance.id).send_event("approved", {"by": "ann"})
+
+
+def _send_when_waiting(world: World) -> bool:
+    if world.instance.status().status != InstanceStatus.WAITING or not world.once("sent"):
+        return False
+    world.act(send)
+    return True
+
+
+def _resume_when_paused(world: World) -> bool:
+    if world.instance.status().status != InstanceStatus.PAUSED:
+        return False
+    world.act(lambda client: client.workflow(Interrupted).get(world.instance.id).resume())
+    return True
+
+
+def _send_first(world: World) -> None:
+    world.once("sent")
+    world.act(send)
+
+
+SCENARIOS = [
+    Scenario("sequential", Sequential, 34),
+    Scenario("sequential def", SequentialDef, 34),
+    Scenario("parallel", Parallel, 46),
+    Scenario("parallel def", ParallelDef, 60),
+    Scenario("retrying", Retrying, ["came through", "gave up"]),
+    Scenario("sleeping", Sleeping, [2, True, 4]),
+    Scenario("event sent while it waits", Waiting, [2, {"by": "ann"}, 4], act=_send_when_waiting),
+    Scenario("event sent before", Waiting, [2, {"by": "ann"}, 4], first=_send_first),
+    Scenario("timing out", Impatient, ["EventTimeoutError", 4]),
+    Scenario("over the budget", Sequential, 34, settings={"budget_ms": 0}, crowded=True),
+    Scenario("over the budget def", SequentialDef, 34, settings={"budget_ms": 0}, crowded=True),
+    Scenario("paused and resumed", Interrupted, 34, params={"action": "pause"}, act=_resume_when_paused),
+    Scenario("restarted", Interrupted, 34, params={"action": "restart"}),
+    Scenario("terminated", Interrupted, None, InstanceStatus.TERMINATED, params={"action": "terminate"}),
+    Scenario("long bodies", Long, 6),
+]

@@ -1,0 +1,66 @@
+"""A bench on each database. There are hundreds of these tests: on PostgreSQL they share one database, emptied in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from secrets import token_hex
+from typing import Any
+
+import pytest
+
+from orchestrator.client import Instance
+from orchestrator.store.database import Database
+from orchestrator.store.schema import metadata
+from tests.engine.bench import Bench, Bodies, Own
+from tests.services import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def _shared_postgres(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[Database]:
+    with closing(Database(postgres_server.create_database(f"shared_{token_hex(4)}", _postgres_template))) as database:
+        yield database
+
+
+@pytest.fixture
+def emptied_postgres_url(_shared_postgres: Database) -> str:
+    # Before each test and not after it, so that what a failed one has left can still be looked at.
+    _shared_postgres.transaction(
+        lambda connection: [connection.execute(table.delete()) for table in metadata.sorted_tables]
+    )
+    return _shared_postgres.url.render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "emptied_postgres"], ids=["sqlite", "postgres"])
+def make_bench(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
+    """For settings of the test's own."""
+    database_url = request.getfixturevalue(f"{request.param}_url")
+    made: list[Bench] = []
+
+    def make(**settings: Any) -> Bench:
+        made.append(Bench(database_url, **settings))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench()
+
+
+@pytest.fixture
+def own(bench: Bench) -> Own:
+    """For a body: the handle of the instance it belongs to, found by the event that started it."""
+
+    def handle(event: Any) -> Instance:
+        return bench.client.workflow(bench.registry[event.workflow_name].cls).get(event.instance_id)
+
+    return handle
+
+
+@pytest.fixture
+def bodies() -> Bodies:
+    return Bodies()

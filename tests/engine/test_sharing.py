@@ -1,0 +1,119 @@
+"""Parallel `def` steps and steps of other fleets are put up for whoever comes, and each is run by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from orchestrator import WorkflowEntrypoint
+from orchestrator.authoring.registry import Registry
+from orchestrator.engine.activation import advance
+from orchestrator.engine.step_runs import run_steps
+from tests.engine.bench import Bench, Bodies, Failing
+
+
+def key_of(bench: Bench) -> int:
+    (row,) = bench.rows("SELECT id FROM @instances")
+    return int(row.id)
+
+
+def fan(width: int, bodies: Bodies, **options: Any) -> type[WorkflowEntrypoint[Any]]:
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[Any]:
+            before = await step.do("before", bodies("before"))
+            made = [step.do(f"part {n}", bodies(f"part {n}"), **options) for n in range(width)]
+            return [before, *await asyncio.gather(*made), await step.do("after", bodies("after"))]
+
+    return Fan
+
+
+def results(width: int) -> list[str]:
+    return ["before", *(f"part {n}" for n in range(width)), "after"]
+
+
+@pytest.mark.parametrize("width", [2, 100])
+def test_parallel_steps_all_run_once_and_answer_in_the_order_asked(bench: Bench, bodies: Bodies, width: int) -> None:
+    instance = bench.run(fan(width, bodies))
+    assert instance.result(timeout=0) == results(width)
+    assert sorted(bodies.ran) == sorted(results(width))
+    assert bench.rows("SELECT * FROM @attempts") == []
+
+
+def test_another_process_replays_up_to_the_steps_it_takes_and_runs_only_those(bench: Bench, bodies: Bodies) -> None:
+    instance = bench.create(fan(5, bodies))
+    pk = key_of(bench)
+    coordinator = bench.worker(registry=bench.registry, queues=("coordinators",))
+    advance(coordinator, pk)
+    assert bodies.ran == ["before"]
+    assert [step.status for step in instance.describe().steps] == ["complete"] + ["queued"] * 5
+    helper = bench.worker(registry=Registry([bench.registry["fan"].cls]))
+    run_steps(helper, pk)
+    assert instance.result(timeout=0) == results(5)
+    assert bodies.ran == results(5)
+
+
+def test_many_processes_at_once_take_each_step_once(bench: Bench, bodies: Bodies) -> None:
+    instance = bench.create(fan(40, bodies))
+    pk = key_of(bench)
+    advance(bench.worker(registry=bench.registry, queues=("coordinators",)), pk)
+    helpers = [bench.worker(registry=bench.registry) for _ in range(4)]
+    threads = [threading.Thread(target=run_steps, args=(helper, pk)) for helper in helpers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.after("10 seconds")
+    assert instance.result(timeout=0) == results(40)
+    assert sorted(bodies.ran) == sorted(results(40))
+
+
+def test_a_process_that_does_not_know_the_workflow_hands_the_steps_back(bench: Bench, bodies: Bodies) -> None:
+    instance = bench.create(fan(2, bodies))
+    pk = key_of(bench)
+    advance(bench.worker(registry=bench.registry, queues=("coordinators",)), pk)
+    run_steps(bench.worker(), pk)
+    assert [step.status for step in instance.describe().steps] == ["complete", "queued", "queued"]
+    bench.after("10 seconds")
+    assert instance.result(timeout=0) == results(2)
+    assert [step.attempts for step in instance.describe().steps] == [1, 1, 1, 1]
+
+
+def test_parallel_steps_retry_each_by_itself(bench: Bench) -> None:
+    steady, shaky = Failing(times=0), Failing(times=2)
+    policy = {"retries": {"limit": 2, "delay": "1 minute", "backoff": "constant"}}
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[str]:
+            return list(await asyncio.gather(step.do("steady", policy, steady), step.do("shaky", policy, shaky)))
+
+    instance = bench.run(Fan)
+    assert (steady.attempts, shaky.attempts, instance.status().status) == (1, 1, "waiting")
+    bench.restart_process()
+    bench.after("1 minute")
+    bench.after("1 minute")
+    assert instance.result(timeout=0) == ["done", "done"]
+    assert (steady.attempts, shaky.attempts) == (1, 3)
+
+
+def test_a_race_takes_the_first_result_and_leaves_nothing_of_the_others(bench: Bench, bodies: Bodies) -> None:
+    class Race(WorkflowEntrypoint):
+        def run(self, event: Any, step: Any) -> list[Any]:
+            first = step.race(
+                lambda: step.do("fast", bodies("fast")),
+                lambda: step.sleep("slow", "1 hour"),
+                lambda: step.wait_for_event("never", "news"),
+                lambda: step.do("elsewhere", bodies("elsewhere"), queue="gpu"),
+            )
+            step.sleep("rest", "1 minute")
+            return [first]
+
+    instance = bench.run(Race)
+    assert bench.rows("SELECT key FROM @timers") == [("sleep:rest:1",)]
+    assert bench.rows("SELECT * FROM @attempts") == []
+    bench.restart_process()
+    bench.after("1 minute")
+    assert instance.result(timeout=0) == ["fast"]
+    assert bodies.ran == ["fast"]
