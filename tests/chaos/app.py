@@ -1,0 +1,155 @@
+"""The workflows that run random programs, `async` and not. Bodies write down that they ran, outside of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from orchestrator import BlockingWorkflowStep, StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from tests.chaos.programs import CAUGHT, TIMED_OUT, Op
+
+PATIENT: Any = {"limit": 100, "delay": 100, "backoff": "constant"}
+"""No number of killed workers may use up the attempts of a step that is meant to succeed."""
+EVENT_TIMEOUT = "1 day"
+NEVER = "never"
+
+
+def note(folder: str, ctx: StepContext, word: str) -> None:
+    """One line, appended whole: what, when (ns), who, and of which attempt."""
+    line = f"{word} {time.time_ns()} {os.getpid()} {ctx.idempotency_key} {ctx.attempt}\n"
+    file = os.open(Path(folder) / f"bodies-{os.getpid()}", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, line.encode())
+    finally:
+        os.close(file)
+
+
+def config_of(op: Op) -> Any:
+    return {"retries": {"limit": op["limit"], "delay": 50} if op["op"] == "fail" else PATIENT}
+
+
+def outcome(op: Op, ctx: StepContext) -> Any:
+    if op["op"] == "poison" and ctx.attempt == 1:
+        os._exit(9)
+    if op["op"] == "fail" or ctx.attempt <= op.get("fails", 0):
+        raise ValueError(f"attempt {ctx.attempt} of {op['name']} fails")
+    return op["value"]
+
+
+def body_of(op: Op, folder: str) -> Callable[..., Any]:
+    def body(ctx: StepContext) -> Any:
+        note(folder, ctx, "began")
+        time.sleep(op["ms"] / 1000)
+        value = outcome(op, ctx)
+        note(folder, ctx, "ended")
+        return value
+
+    async def async_body(ctx: StepContext) -> Any:
+        note(folder, ctx, "began")
+        await asyncio.sleep(op["ms"] / 1000)
+        value = outcome(op, ctx)
+        note(folder, ctx, "ended")
+        return value
+
+    return body if op["sync"] else async_body
+
+
+class ChaosAsync(WorkflowEntrypoint[Any]):
+    name = "chaos-async"
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Any:
+        return await _Interpreter(step, event.payload["folder"]).run(event.payload["op"])
+
+
+class _Interpreter:
+    def __init__(self, step: WorkflowStep, folder: str) -> None:
+        self._step = step
+        self._folder = folder
+
+    async def run(self, op: Op) -> Any:
+        kind = op["op"]
+        if kind == "sequence":
+            return [await self.run(child) for child in op["of"]]
+        if kind == "loop":
+            return [await self.run(op["of"]) for _ in range(op["times"])]
+        if kind == "all":
+            return await asyncio.gather(*(self.run(child) for child in op["of"]))
+        if kind == "race":
+            return await self._race(op)
+        if kind == "careful":
+            try:
+                return ["fine", await self.run(op["of"])]
+            except Exception:
+                return CAUGHT
+        return await self._leaf(kind, op)
+
+    async def _race(self, op: Op) -> Any:
+        tasks = [asyncio.ensure_future(self.run(op[which])) for which in ("winner", "loser")]
+        done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in pending:
+            task.cancel()
+        return done.pop().result()
+
+    async def _leaf(self, kind: str, op: Op) -> Any:
+        step, name = self._step, op["name"]
+        if kind == "sleep":
+            await step.sleep(name, op["ms"])
+            return None
+        if kind == "event":
+            return (await step.wait_for_event(name, op["type"], EVENT_TIMEOUT)).payload
+        if kind == "no event":
+            try:
+                return await step.wait_for_event(name, NEVER, op["ms"])
+            except Exception:
+                return TIMED_OUT
+        if kind == "late":
+            try:
+                async with asyncio.timeout(op["ms"] / 1000):
+                    return await step.wait_for_event(name, NEVER, EVENT_TIMEOUT)
+            except TimeoutError:
+                return TIMED_OUT
+        return await step.do(name, config_of(op), body_of(op, self._folder))
+
+
+class ChaosDef(WorkflowEntrypoint[Any]):
+    name = "chaos-def"
+
+    def run(self, event: WorkflowEvent[Any], step: BlockingWorkflowStep) -> Any:
+        return _interpret(event.payload["op"], step, event.payload["folder"])
+
+
+def _interpret(op: Op, step: BlockingWorkflowStep, folder: str) -> Any:
+    kind = op["op"]
+    if kind == "sequence":
+        return [_interpret(child, step, folder) for child in op["of"]]
+    if kind == "loop":
+        return [_interpret(op["of"], step, folder) for _ in range(op["times"])]
+    if kind == "all":
+        return step.gather(*(lambda child=child: _interpret(child, step, folder) for child in op["of"]))
+    if kind == "race":
+        return step.race(*(lambda which=which: _interpret(op[which], step, folder) for which in ("winner", "loser")))
+    if kind == "careful":
+        try:
+            return ["fine", _interpret(op["of"], step, folder)]
+        except Exception:
+            return CAUGHT
+    return _blocking_leaf(kind, op, step, folder)
+
+
+def _blocking_leaf(kind: str, op: Op, step: BlockingWorkflowStep, folder: str) -> Any:
+    name = op["name"]
+    if kind == "sleep":
+        step.sleep(name, op["ms"])
+        return None
+    if kind == "event":
+        return step.wait_for_event(name, op["type"], EVENT_TIMEOUT).payload
+    if kind in ("no event", "late"):
+        try:
+            return step.wait_for_event(name, NEVER, max(op["ms"], 1000))
+        except Exception:
+            return TIMED_OUT
+    return step.do(name, config_of(op), body_of(op, folder))

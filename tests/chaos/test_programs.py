@@ -1,0 +1,78 @@
+"""The model agrees with the engine where nothing goes wrong: otherwise chaos would prove nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.statuses import FINITE, InstanceStatus
+from tests.chaos import programs
+from tests.chaos.app import ChaosAsync, ChaosDef
+from tests.engine.bench import Bench
+
+CLASSES = {"async": ChaosAsync, "def": ChaosDef}
+
+
+@pytest.fixture
+def bench(sqlite_url: str) -> Iterator[Bench]:
+    made = Bench(sqlite_url, moment_ms=60_000)
+    yield made
+    made.close()
+
+
+def quick(op: Any) -> Any:
+    """The same program with bodies that take no time and leave this process alive."""
+    if isinstance(op, list):
+        return [quick(child) for child in op]
+    if not isinstance(op, dict):
+        return op
+    faster = {key: quick(value) for key, value in op.items()}
+    if "value" in op:
+        faster["ms"] = 0
+    return {**faster, "op": "do"} if op["op"] == "poison" else faster
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_the_model_predicts_is_what_comes_out(seed: int, bench: Bench, tmp_path: Path) -> None:
+    for number in range(12):
+        program = programs.generate(seed, number)
+        workflow = CLASSES[program.flavour]
+        instance = bench.run(workflow, {"op": quick(program.op), "folder": str(tmp_path)}, program.id)
+        for event in program.events:
+            instance.send_event(event, programs.payload(event))
+        for _ in range(500):
+            if instance.status().status in FINITE:
+                break
+            bench.after("1 second")
+        state = instance.status()
+        try:
+            assert (state.status, state.output) == (InstanceStatus.COMPLETE, programs.expected(program.op)), program
+        except programs.Raises:
+            assert state.status == InstanceStatus.ERRORED, program
+
+
+def test_a_seed_always_gives_the_same_programs() -> None:
+    assert [programs.generate(7, n) for n in range(50)] == [programs.generate(7, n) for n in range(50)]
+
+
+def test_every_kind_of_operation_comes_up() -> None:
+    written = str([programs.generate(1, number).op for number in range(200)])
+
+    for kind in (
+        "do",
+        "flaky",
+        "fail",
+        "poison",
+        "sleep",
+        "event",
+        "no event",
+        "late",
+        "all",
+        "race",
+        "loop",
+        "careful",
+    ):
+        assert f"'op': '{kind}'" in written, kind
