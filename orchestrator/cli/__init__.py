@@ -1,0 +1,104 @@
+"""The `orchestrator` command: its parts and what help says of them; it must not import what a command needs to run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import click
+
+from orchestrator.cli.exits import BROKEN_PIPE, FAILURE, INTERRUPTED, OK
+from orchestrator.cli.lazy import Entry, LazyGroup
+
+COMMANDS = {
+    "dev": Entry("orchestrator.cli.dev:dev", "Run an application on this machine, reloading on change.", "Run"),
+    "worker": Entry("orchestrator.cli.run:worker", "Run steps and workflows for a deployment.", "Run"),
+    "web": Entry("orchestrator.cli.run:web", "Serve the pages and the REST interface.", "Run"),
+    "list": Entry("orchestrator.cli.workflows:list_workflows", "List the workflows.", "Workflows"),
+    "describe": Entry("orchestrator.cli.workflows:describe", "Show one workflow.", "Workflows"),
+    "trigger": Entry("orchestrator.cli.trigger:trigger", "Start an instance of a workflow.", "Workflows"),
+    "instances": Entry("orchestrator.cli.instances:instances", "List, show and control instances.", "Workflows"),
+    "db": Entry("orchestrator.cli.database:db", "Create and upgrade the database.", "Set up"),
+    "version": Entry("orchestrator.cli.version:version", "Show the versions of everything involved.", "Set up"),
+}
+
+
+class Root(LazyGroup):
+    """Ends every run of the program: no traceback for Ctrl-C, no word about a closed pipe."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        name = prog_name or "orchestrator"
+        if not standalone_mode:
+            return super().main(args, name, complete_var, standalone_mode=False, **extra)
+        try:
+            code = super().main(args, name, complete_var, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            error.show()
+            code = error.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            code = INTERRUPTED
+        except click.exceptions.Exit as ended:
+            code = ended.exit_code
+        sys.exit(code if isinstance(code, int) else OK)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        ctx.color = False if os.environ.get("NO_COLOR") else None
+        for stream in (sys.stdout, sys.stderr):
+            _survive_any_character(stream)
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _stop_writing()
+            ctx.exit(BROKEN_PIPE)
+        return result
+
+
+def _survive_any_character(stream: Any) -> None:
+    """A terminal that can't show an emoji gets its escape, never a UnicodeEncodeError."""
+    if hasattr(stream, "reconfigure"):
+        stream.reconfigure(errors="backslashreplace")
+
+
+def _stop_writing() -> None:
+    # Python flushes stdout once more when it exits, and would complain about the closed pipe there.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_version(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    """Show the version and exit."""
+    if wanted:
+        from orchestrator.cli.version import own_version
+
+        click.echo(f"orchestrator {own_version()}")
+        ctx.exit()
+
+
+@click.group("orchestrator", cls=Root, entries=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
+def root() -> None:
+    """Durable workflows on the Celery, Redis and SQL database you already run.
+
+    \b
+    Start here:   orchestrator dev app.py
+    Then:         orchestrator trigger NAME '{"some": "params"}' --watch
+    """
+
+
+def main() -> NoReturn:
+    root.main()
+    raise SystemExit(FAILURE)
+
+
+__all__ = ["main", "root"]

@@ -1,0 +1,5 @@
+"""`python -m orchestrator.cli`, for where the script is not on the path."""
+
+from orchestrator.cli import main
+
+main()

@@ -1,0 +1,103 @@
+"""From what a command was given to a client, a workflow and an instance; it must not print anything but notes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from orchestrator.cli.command import INSTANCE
+from orchestrator.cli.configuration import settings_with
+from orchestrator.cli.devfile import app_of_dev
+from orchestrator.cli.lazy import similar
+from orchestrator.cli.output import note
+from orchestrator.errors import OrchestratorError, WorkflowNotFound
+
+if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
+    from orchestrator.client import Client, Instance, WorkflowClient
+
+app_option = click.option(
+    "--app",
+    envvar="ORCHESTRATOR_APP",
+    show_envvar=True,
+    metavar="APP",
+    help="The application: app.py, path/app.py or package.module.",
+)
+workflow_argument = click.argument("workflow", metavar="NAME")
+instance_argument = click.argument("instance_id", metavar="ID")
+
+
+@contextmanager
+def connect(ctx: click.Context) -> Iterator[Client]:
+    """The client of this process; a workflow name that isn't known gets the names that are near."""
+    with _client_factory(ctx)() as client:
+        try:
+            yield client
+        except WorkflowNotFound as error:
+            if "did you mean" not in error.message.lower():
+                known = {workflow.name for workflow in client.workflows()} | set(_application(None) or ())
+                if likely := similar(str(ctx.params.get("workflow") or ""), known):
+                    error.add_note(f"Did you mean {' or '.join(likely)}?")
+            raise
+
+
+def _client_factory(ctx: click.Context) -> Callable[[], Client]:
+    # A test hands its own client over as the context's object: the one seam of the command line.
+    if callable(ctx.obj):
+        return cast("Callable[[], Client]", ctx.obj)
+    from orchestrator.client import Client
+
+    return Client
+
+
+def find_workflow(client: Client, name: str) -> WorkflowClient[Any]:
+    """The workflow of that name, even if no worker has registered it yet: then the application may know it."""
+    try:
+        return client.workflow(name)
+    except WorkflowNotFound:
+        definition = (_application(None) or {}).get(name)
+        if definition is None:
+            raise
+        return client.workflow(definition.cls)
+
+
+def find_instance(ctx: click.Context, client: Client, instance_id: str) -> Instance:
+    """The instance of that id, or the newest for `latest`."""
+    workflow = find_workflow(client, ctx.params["workflow"])
+    instance = workflow.latest() if instance_id == "latest" else workflow.get(instance_id)
+    ctx.meta[INSTANCE] = instance.id
+    return instance
+
+
+def known_class(app: str | None, name: str) -> type[WorkflowEntrypoint[Any]] | str:
+    """The workflow's class if an application says which it is, else its name.
+
+    With the class the client checks params before anything is written. An application that was named must import;
+    one that only `orchestrator dev` left behind may be gone or broken, and the name will do.
+    """
+    named = app or settings_with().app
+    if named:
+        from orchestrator.application import load_application
+
+        definition = load_application(named).get(name)
+    else:
+        definition = (_application("the params are not checked here") or {}).get(name)
+    return name if definition is None else definition.cls
+
+
+def _application(consequence: str | None) -> Mapping[str, Definition] | None:
+    """The application that is at hand, if it imports; if not, and there is a consequence, say it."""
+    from orchestrator.application import load_application
+
+    spec = settings_with().app or app_of_dev()
+    if spec is None:
+        return None
+    try:
+        return load_application(spec)
+    except OrchestratorError:
+        if consequence:
+            note(f"Note: {spec}, of the last `orchestrator dev`, does not import, so {consequence}.")
+        return None

@@ -1,0 +1,94 @@
+"""What each kind of error means to the shell: its exit code and the next command; no error is handled anywhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from orchestrator.errors import OrchestratorError
+
+OK = 0
+FAILURE = 1
+USAGE = 2
+NOT_FOUND = 3
+CONFLICT = 4
+UNREACHABLE = 6
+TIMEOUT = 7
+INSTANCE_ERRORED = 10
+INSTANCE_TERMINATED = 11
+APPLICATION_BROKEN = 64
+"""Only between `orchestrator dev` and its child: the application does not import, so wait until it is edited."""
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+"""As a shell reports a process that SIGPIPE ended."""
+
+
+class Remedy(NamedTuple):
+    exit_code: int
+    next: str
+    """What to do, with `{workflow}` and `{instance}` standing for what the command was given."""
+
+
+_DESCRIBE = "see it: orchestrator instances describe {workflow} {instance}"
+_HELP = "see what is accepted: {command} --help"
+_DATABASE = "check ORCHESTRATOR_DATABASE_URL (or DATABASE_URL), then: orchestrator db current"
+_STEP = "mend the workflow, then: orchestrator instances restart {workflow} {instance}"
+
+REMEDIES: dict[str, Remedy] = {
+    "orchestrator": Remedy(FAILURE, _HELP),
+    # What callers meet.
+    "usage": Remedy(USAGE, _HELP),
+    "workflow.not_found": Remedy(NOT_FOUND, "see the workflows there are: orchestrator list"),
+    "instance.not_found": Remedy(NOT_FOUND, "see the instances there are: orchestrator instances list {workflow}"),
+    "instance.already_exists": Remedy(
+        CONFLICT, "see it: orchestrator instances describe {workflow} {instance}, or choose another --id"
+    ),
+    "instance.invalid_id": Remedy(USAGE, _HELP),
+    "workflow.invalid_name": Remedy(USAGE, "see the workflows there are: orchestrator list"),
+    "workflow.invalid_event_type": Remedy(USAGE, _HELP),
+    "instance.invalid_params": Remedy(USAGE, "correct what was given; {command} --help shows the ways to give it"),
+    "invalid_duration": Remedy(USAGE, _HELP),
+    "payload.too_large": Remedy(USAGE, "store the data elsewhere and hand over a reference to it"),
+    "instance.not_allowed": Remedy(CONFLICT, _DESCRIBE),
+    "instance.result_timeout": Remedy(
+        TIMEOUT, "it goes on by itself; see it: orchestrator instances describe {workflow} {instance} --watch"
+    ),
+    "instance.errored": Remedy(INSTANCE_ERRORED, _DESCRIBE),
+    "instance.terminated": Remedy(INSTANCE_TERMINATED, _DESCRIBE),
+    # What operators meet.
+    "setup": Remedy(FAILURE, _HELP),
+    "settings": Remedy(USAGE, "correct the setting in the environment or in .env"),
+    "application.import": Remedy(FAILURE, "correct the application, or name another with --app or ORCHESTRATOR_APP"),
+    "application.duplicate_workflow": Remedy(FAILURE, "give one of the two another name"),
+    "database.unavailable": Remedy(UNREACHABLE, _DATABASE),
+    "database.behind": Remedy(FAILURE, "orchestrator db upgrade"),
+    "database.ahead": Remedy(FAILURE, "install the version of the orchestrator that made it, or a newer one"),
+    "broker.unavailable": Remedy(UNREACHABLE, "start the broker, or check ORCHESTRATOR_BROKER_URL"),
+    "web.address": Remedy(CONFLICT, "choose another port: {command} --port 8788"),
+    "web.remote_bind": Remedy(
+        USAGE, "listen on 127.0.0.1, or set ORCHESTRATOR_ALLOW_REMOTE=1 if others may do everything"
+    ),
+    "web.server_not_installed": Remedy(FAILURE, 'pip install "celery-orchestrator[server]"'),
+    # What workflow authors meet; here only if an error of a step travels all the way to the shell.
+    "non_retryable": Remedy(FAILURE, _STEP),
+    "fatal": Remedy(FAILURE, _STEP),
+    "step.invalid_name": Remedy(FAILURE, _STEP),
+    "step.invalid_config": Remedy(FAILURE, _STEP),
+    "step.limit": Remedy(FAILURE, _STEP),
+    "step.not_serializable": Remedy(FAILURE, _STEP),
+    "step.error": Remedy(FAILURE, _STEP),
+    "event.invalid_payload": Remedy(FAILURE, _STEP),
+    "workflow.replay_mismatch": Remedy(FAILURE, _STEP),
+    "workflow.not_allowed_in_run": Remedy(FAILURE, _STEP),
+    "attempt.worker_lost": Remedy(FAILURE, _STEP),
+    "worker.lease_over": Remedy(UNREACHABLE, _DATABASE),
+    "timeout": Remedy(TIMEOUT, _DESCRIBE),
+    "timeout.step": Remedy(TIMEOUT, _DESCRIBE),
+    "timeout.event": Remedy(TIMEOUT, _DESCRIBE),
+}
+
+
+def remedy_for(error: OrchestratorError) -> Remedy:
+    """By the error's code, or by the nearest ancestor's for an error of another room that has no line of its own."""
+    codes = (kind.__dict__.get("code") for kind in type(error).__mro__)
+    return next(REMEDIES[code] for code in codes if code in REMEDIES)

@@ -1,0 +1,210 @@
+"""A client without a database, at the one seam of the command line; it decides nothing a real client decides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, replace
+from types import SimpleNamespace
+from typing import Any
+
+from orchestrator.errors import InstanceNotFound, OrchestratorError, ResultTimeout, WorkflowNotFound
+from orchestrator.inspection import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
+from orchestrator.statuses import FINITE
+
+T0 = 1_790_000_000_000
+
+
+def step(name: str = "charge", **changes: Any) -> StepView:
+    known: dict[str, Any] = {
+        "name": name,
+        "count": 1,
+        "label": f"{name}-1",
+        "kind": "do",
+        "status": "complete",
+        "started_at": T0 + 100,
+        "ended_at": T0 + 600,
+        "due_at": None,
+        "attempts": 1,
+        "attempt_log": [],
+        "output": {"paid": True},
+        "error": None,
+        "config": None,
+    }
+    return StepView(**{**known, **changes})
+
+
+def failed_attempt(number: int, message: str = "declined") -> AttemptView:
+    error = {"name": "CardError", "message": message}
+    return AttemptView(
+        attempt=number, status="failed", started_at=T0, ended_at=T0 + 50, error=error, worker="host:7:abc"
+    )
+
+
+def detail(id: str = "order-1", **changes: Any) -> InstanceDetail:
+    known: dict[str, Any] = {
+        "id": id,
+        "workflow": "orders",
+        "status": "complete",
+        "run": 1,
+        "created_at": T0,
+        "started_at": T0 + 10,
+        "ended_at": T0 + 1_010,
+        "modified_at": T0 + 1_010,
+        "trigger": "api",
+        "params": {"items": ["a"]},
+        "output": {"receipt": 7},
+        "error": None,
+        "step_count": 1,
+        "steps": [step()],
+        "waiting_for": None,
+        "allowed_actions": ["restart", "delete"],
+        "cursor": 1,
+        "version": 1,
+    }
+    return InstanceDetail(**{**known, **changes})
+
+
+def view_of(found: InstanceDetail) -> InstanceView:
+    return InstanceView(**{field.name: getattr(found, field.name) for field in fields(InstanceView)})
+
+
+class StubInstance:
+    """Tells what it was told to, and remembers what was asked of it."""
+
+    def __init__(self, stages: Sequence[InstanceDetail], calls: list[tuple[Any, ...]]) -> None:
+        self.stages = list(stages)
+        self.calls = calls
+        self.id, self.workflow = self.stages[-1].id, self.stages[-1].workflow
+        self.refusal: BaseException | None = None
+
+    def describe(self) -> InstanceDetail:
+        return self.stages[-1]
+
+    def status(self) -> Any:
+        last = self.stages[-1]
+        return SimpleNamespace(status=last.status, output=last.output, error=last.error)
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._do("result", timeout)
+        self._must_have_ended()
+        return self.stages[-1].output
+
+    def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
+        self._do("watch", timeout)
+        yield from self.stages
+        self._must_have_ended()
+
+    def _must_have_ended(self) -> None:
+        if self.stages[-1].status not in FINITE:
+            raise ResultTimeout(f"{self.id} did not end in time.")
+
+    def _do(self, action: str, *given: Any) -> Any:
+        self.calls.append((action, self.id, *given))
+        if self.refusal is not None:
+            raise self.refusal
+        return SimpleNamespace(status="paused" if action == "pause" else "queued", output=None, error=None)
+
+    def pause(self) -> Any:
+        return self._do("pause")
+
+    def resume(self) -> Any:
+        return self._do("resume")
+
+    def terminate(self) -> Any:
+        return self._do("terminate")
+
+    def restart(self) -> Any:
+        return self._do("restart")
+
+    def delete(self) -> None:
+        self._do("delete")
+
+    def send_event(self, type: str, payload: Any = None) -> None:
+        self._do("send_event", type, payload)
+
+
+class StubWorkflow:
+    def __init__(self, client: StubClient, name: str) -> None:
+        self.client, self.name = client, name
+
+    def create(self, params: Any = None, *, id: str | None = None, trigger: str = "api") -> StubInstance:
+        self._must_exist()
+        self.client.calls.append(("create", self.name, params, id, trigger))
+        made = self.client.made
+        if id is not None:
+            made = [replace(stage, id=id) for stage in made]
+        return StubInstance(made, self.client.calls)
+
+    def get(self, id: str) -> StubInstance:
+        self._must_exist()
+        found = self.client.instances.get(id)
+        if found is None:
+            raise InstanceNotFound(f"There is no instance {id!r} of {self.name}.")
+        return found
+
+    def latest(self) -> StubInstance:
+        self._must_exist()
+        if not self.client.instances:
+            raise InstanceNotFound(f"{self.name} has no instance yet.")
+        return list(self.client.instances.values())[-1]
+
+    def list(self, **asked: Any) -> list[InstanceView]:
+        self._must_exist()
+        self.client.calls.append(("list", self.name, asked))
+        return [view_of(found.describe()) for found in self.client.instances.values()]
+
+    def describe(self) -> WorkflowView:
+        self._must_exist()
+        return next(view for view in self.client.known if view.name == self.name)
+
+    def _must_exist(self) -> None:
+        if self.client.failure is not None:
+            raise self.client.failure
+        if self.name not in [view.name for view in self.client.known]:
+            raise WorkflowNotFound(f"There is no workflow called {self.name!r}.")
+
+
+class StubClient:
+    """One workflow, `orders`, with the instances a test puts in."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+        self.asked_for: list[Any] = []
+        self.instances: dict[str, StubInstance] = {}
+        self.made: list[InstanceDetail] = [detail()]
+        self.failure: OrchestratorError | None = None
+        counts = {"complete": 1200, "errored": 3, "queued": 0}
+        self.known = [
+            WorkflowView(
+                name="orders",
+                class_name="Orders",
+                module="shop.flows",
+                queue="default",
+                created_at=T0,
+                seen_at=T0,
+                triggered_at=None,
+                instances=counts,
+            )
+        ]
+
+    def has(self, *stages: InstanceDetail) -> StubInstance:
+        """Put an instance in; the last stage is how it is now, and watching tells them all."""
+        found = StubInstance(stages, self.calls)
+        self.instances[found.id] = found
+        return found
+
+    def workflow(self, workflow: Any) -> StubWorkflow:
+        self.asked_for.append(workflow)
+        return StubWorkflow(self, workflow if isinstance(workflow, str) else workflow.name)
+
+    def workflows(self) -> list[WorkflowView]:
+        return list(self.known)
+
+    def close(self) -> None:
+        return
+
+    def __enter__(self) -> StubClient:
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self.close()
