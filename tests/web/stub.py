@@ -1,0 +1,175 @@
+"""A client in memory with the rules that the web room relies on; it runs no workflow and must not grow an engine."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.client import InstanceState
+from orchestrator.errors import ActionNotAllowed, InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
+from orchestrator.inspection import (
+    AttemptView,
+    InstanceDetail,
+    InstanceView,
+    StepView,
+    WorkflowView,
+)
+from orchestrator.names import check_event_type, check_instance_id, check_workflow_name
+from orchestrator.settings import Settings
+from orchestrator.statuses import InstanceStatus
+
+T0 = 1_763_793_062_123
+"""2025-11-22T06:31:02.123Z"""
+ALLOWED = {
+    "queued": ["pause", "terminate", "restart", "send_event", "delete"],
+    "running": ["pause", "terminate", "restart", "send_event", "delete"],
+    "waiting": ["pause", "terminate", "restart", "send_event", "delete"],
+    "paused": ["resume", "terminate", "restart", "send_event", "delete"],
+    "errored": ["restart", "delete"],
+    "terminated": ["restart", "delete"],
+    "complete": ["restart", "delete"],
+}
+BECOMES = {"pause": "paused", "resume": "queued", "terminate": "terminated", "restart": "queued"}
+
+
+def attempt(number: int, **values: Any) -> AttemptView:
+    base: dict[str, Any] = {"status": "errored", "started_at": T0, "ended_at": T0 + 300, "error": None, "worker": "w-1"}
+    return AttemptView(attempt=number, **(base | values))
+
+
+def step(name: str, **values: Any) -> StepView:
+    base: dict[str, Any] = {
+        "count": 1, "label": f"{name}-1", "kind": "do", "status": "complete", "started_at": T0, "ended_at": T0 + 1500,
+        "due_at": None, "attempts": 1, "attempt_log": [], "output": None, "error": None, "config": None,
+    }  # fmt: skip
+    return StepView(name=name, **(base | values))
+
+
+def detail(id: str = "o-1", workflow: str = "orders", **values: Any) -> InstanceDetail:
+    base: dict[str, Any] = {
+        "status": "queued", "run": 1, "created_at": T0, "started_at": None, "ended_at": None, "modified_at": T0,
+        "trigger": "api", "params": {}, "output": None, "error": None, "step_count": 0, "steps": [],
+        "waiting_for": None, "allowed_actions": ALLOWED.get(values.get("status", "queued"), []), "version": 1,
+        "cursor": values.get("created_at", T0),
+    }  # fmt: skip
+    return InstanceDetail(id=id, workflow=workflow, **(base | values))
+
+
+def view(row: InstanceDetail) -> InstanceView:
+    return InstanceView(**{field.name: getattr(row, field.name) for field in dataclasses.fields(InstanceView)})
+
+
+class StubInstance:
+    def __init__(self, rows: dict[str, InstanceDetail], id: str, workflow: str, events: list[Any]) -> None:
+        self._rows, self.id, self.workflow, self._events = rows, id, workflow, events
+
+    def describe(self) -> InstanceDetail:
+        return self._rows[self.id]
+
+    def status(self) -> InstanceState:
+        now = self.describe()
+        return InstanceState(InstanceStatus(now.status), now.output, now.error)
+
+    def _act(self, action: str) -> InstanceState:
+        now = self.describe()
+        if action not in now.allowed_actions:
+            raise ActionNotAllowed(action, now.status, now.allowed_actions)
+        status = BECOMES[action]
+        self._rows[self.id] = dataclasses.replace(now, status=status, allowed_actions=ALLOWED[status])
+        return self.status()
+
+    def pause(self) -> InstanceState:
+        return self._act("pause")
+
+    def resume(self) -> InstanceState:
+        return self._act("resume")
+
+    def terminate(self) -> InstanceState:
+        return self._act("terminate")
+
+    def restart(self) -> InstanceState:
+        return self._act("restart")
+
+    def delete(self) -> None:
+        del self._rows[self.id]
+
+    def send_event(self, type: str, payload: Any = None) -> None:
+        self._events.append((self.id, check_event_type(type), payload))
+
+
+class StubWorkflow:
+    def __init__(self, client: StubClient, name: str) -> None:
+        self._client, self.name = client, check_workflow_name(name)
+
+    def _rows(self) -> dict[str, InstanceDetail]:
+        if self.name not in self._client.rows:
+            raise WorkflowNotFound(f"There is no workflow called {self.name!r}.")
+        return self._client.rows[self.name]
+
+    def create(self, params: Any = None, *, id: str | None = None, trigger: str = "api") -> StubInstance:
+        rows = self._rows()
+        id = check_instance_id(id if id is not None else f"made-{len(rows)}")
+        if id in rows:
+            raise InstanceAlreadyExists(f"Workflow {self.name!r} has an instance {id!r} already.")
+        rows[id] = detail(id, self.name, params=params, trigger=trigger)
+        return self.get(id)
+
+    def get(self, id: str) -> StubInstance:
+        if id not in self._rows():
+            raise InstanceNotFound(f"Workflow {self.name!r} has no instance {id!r}.")
+        return StubInstance(self._rows(), id, self.name, self._client.events)
+
+    def list(
+        self,
+        status: Sequence[str] | None = None,
+        limit: int = 25,
+        before: int | None = None,
+        oldest_first: bool = False,
+    ) -> list[InstanceView]:
+        self._client.asked.append({"status": status, "limit": limit, "before": before, "oldest_first": oldest_first})
+        found = [view(row) for row in self._rows().values() if not status or row.status in status]
+        return sorted(found, key=lambda row: row.created_at, reverse=not oldest_first)[:limit]
+
+    def describe(self) -> WorkflowView:
+        statuses = [row.status for row in self._rows().values()]
+        return WorkflowView(
+            name=self.name,
+            class_name="Orders",
+            module="shop",
+            queue="default",
+            created_at=T0,
+            seen_at=T0,
+            triggered_at=T0 if statuses else None,
+            instances={status: statuses.count(status) for status in statuses},
+        )
+
+
+class StubClient:
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.rows: dict[str, dict[str, InstanceDetail]] = {"orders": {}}
+        self.events: list[tuple[str, str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.failure: Exception | None = None
+
+    def add(self, row: InstanceDetail) -> InstanceDetail:
+        self.rows.setdefault(row.workflow, {})[row.id] = row
+        return row
+
+    def workflow(self, workflow: Any) -> StubWorkflow:
+        self._maybe_fail()
+        return StubWorkflow(self, workflow if isinstance(workflow, str) else workflow.name)
+
+    def workflows(self) -> list[WorkflowView]:
+        self._maybe_fail()
+        return [self.workflow(name).describe() for name in self.rows]
+
+    def instances(self, *, limit: int = 25) -> list[InstanceView]:
+        self._maybe_fail()
+        found = [view(row) for rows in self.rows.values() for row in rows.values()]
+        return sorted(found, key=lambda row: row.created_at, reverse=True)[:limit]
+
+    def _maybe_fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure

@@ -1,0 +1,39 @@
+"""The web room's door: the application factory and the servers; it must not open a database or know of Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+from jinja2 import StrictUndefined
+
+from orchestrator.client import Client
+from web import errors, security, static_files
+from web.api import api, health
+from web.dashboard import dashboard
+from web.server import Server, serve, start
+from web.services import Services, install
+from web.settings import WebSettings
+
+__all__ = ["Server", "WebSettings", "create_app", "serve", "start"]
+
+
+def create_app(
+    client: Client, *, registry: Mapping[str, object] | None = None, settings: WebSettings | None = None
+) -> Flask:
+    """REST under /api/v1, health checks, and the pages at /, all of them over one client."""
+    settings = settings or WebSettings.load()
+    app = Flask("web")
+    # Escaping makes a form up to three times as large as the payload in it.
+    max_bytes = settings.max_request_bytes or 4 * client.settings.max_payload_bytes
+    # Flask's own limit for form fields is lower than a payload may be.
+    app.config |= {"MAX_CONTENT_LENGTH": max_bytes, "MAX_FORM_MEMORY_SIZE": max_bytes}
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which this app uses
+    app.jinja_env.undefined = StrictUndefined
+    install(app, Services(client=client, settings=settings, registry=registry))
+    security.protect(app)
+    errors.handle(app)
+    static_files.fingerprint(app)
+    for blueprint in (api, health, dashboard):
+        app.register_blueprint(blueprint)
+    return app

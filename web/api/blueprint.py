@@ -1,0 +1,18 @@
+"""The blueprint /api/v1 and what holds for all of its routes; it has no routes of its own."""
+
+from __future__ import annotations
+
+from flask import Blueprint, request
+
+from web.payloads import refuse_query
+
+api = Blueprint("api", __name__, url_prefix="/api/v1")
+
+TAKES_QUERY = frozenset({"api.list_instances"})
+
+
+@api.before_request
+def refuse_unknown_query() -> None:
+    """A misspelt query field must not be ignored. Routes that take a query check it themselves."""
+    if request.endpoint not in TAKES_QUERY:
+        refuse_query()

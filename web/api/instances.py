@@ -1,0 +1,85 @@
+"""REST: instances are made, listed, shown, moved from one status to another, and deleted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from flask import g, jsonify, url_for
+from flask.typing import ResponseReturnValue
+from pydantic import BeforeValidator, Field
+
+from orchestrator.statuses import InstanceStatus
+from web.api import shapes
+from web.api.blueprint import api
+from web.paging import MAX_CURSOR
+from web.payloads import Body, read_body, read_query
+from web.services import workflow_client
+
+DEFAULT_LIMIT = 25
+MAX_LIMIT = 100
+
+
+def _as_list(value: object) -> object:
+    """`?status=running,queued` and `?status=running&status=queued` mean the same."""
+    return value.split(",") if isinstance(value, str) else value
+
+
+class InstanceQuery(Body):
+    status: Annotated[list[InstanceStatus], BeforeValidator(_as_list)] = Field(default_factory=list)
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+    direction: Literal["asc", "desc"] = "desc"
+
+
+class NewInstance(Body):
+    instance_id: str | None = None
+    params: Any = None
+
+
+class StatusChange(Body):
+    status: Literal["pause", "resume", "terminate", "restart"]
+
+
+@api.get("/workflows/<workflow>/instances")
+def list_instances(workflow: str) -> ResponseReturnValue:
+    query = read_query(InstanceQuery)
+    views = workflow_client(workflow).list(
+        status=[str(status) for status in query.status] or None,
+        limit=query.limit,
+        before=query.cursor,
+        oldest_first=query.direction == "asc",
+    )  # fmt: skip
+    return jsonify(shapes.page(views, query.limit))
+
+
+@api.post("/workflows/<workflow>/instances")
+def create_instance(workflow: str) -> ResponseReturnValue:
+    body = read_body(NewInstance)
+    g.instance_id = body.instance_id  # so that a refusal names it
+    instance = workflow_client(workflow).create(body.params, id=body.instance_id)
+    location = url_for("api.show_instance", workflow=instance.workflow, instance_id=instance.id)
+    return jsonify(shapes.state(instance, instance.status())), 201, {"Location": location}
+
+
+@api.get("/workflows/<workflow>/instances/<instance_id>")
+def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
+    return jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe()))
+
+
+@api.patch("/workflows/<workflow>/instances/<instance_id>/status")
+def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
+    change = read_body(StatusChange)
+    instance = workflow_client(workflow).get(instance_id)
+    act = {
+        "pause": instance.pause,
+        "resume": instance.resume,
+        "terminate": instance.terminate,
+        "restart": instance.restart,
+    }[change.status]
+    return jsonify(shapes.state(instance, act()))
+
+
+@api.delete("/workflows/<workflow>/instances/<instance_id>")
+def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
+    workflow_client(workflow).get(instance_id).delete()
+    return "", 204

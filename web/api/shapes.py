@@ -1,0 +1,60 @@
+"""What REST answers: the read model's dictionaries with times as RFC 3339; users' own values are never touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.client import Instance, InstanceState
+from orchestrator.inspection import InstanceDetail, InstanceView, WorkflowView
+from web.paging import next_cursor
+
+_WORKFLOW_TIMES = ("created_at", "seen_at", "triggered_at")
+_INSTANCE_TIMES = ("created_at", "started_at", "ended_at", "modified_at")
+_STEP_TIMES = ("started_at", "ended_at", "due_at")
+_ATTEMPT_TIMES = ("started_at", "ended_at")
+
+
+def rfc3339(at_ms: int) -> str:
+    """`2026-11-22T07:01:02.123Z`."""
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+
+
+def workflow(view: WorkflowView) -> dict[str, Any]:
+    return _with_times(view.to_dict(), _WORKFLOW_TIMES)
+
+
+def instance(view: InstanceView) -> dict[str, Any]:
+    return _without_key(_with_times(view.to_dict(), _INSTANCE_TIMES))
+
+
+def page(views: Sequence[InstanceView], limit: int) -> dict[str, Any]:
+    """`next_cursor` goes into `?cursor=`; null on the last page."""
+    return {"instances": [instance(view) for view in views], "next_cursor": next_cursor(views, limit)}
+
+
+def detail(view: InstanceDetail) -> dict[str, Any]:
+    shaped = _without_key(_with_times(view.to_dict(), _INSTANCE_TIMES))
+    shaped["steps"] = [_step(step) for step in shaped["steps"]]
+    return shaped
+
+
+def state(of: Instance, now: InstanceState) -> dict[str, Any]:
+    return {"id": of.id, "workflow": of.workflow, "status": str(now.status), "output": now.output, "error": now.error}
+
+
+def _step(step: dict[str, Any]) -> dict[str, Any]:
+    attempts = [_with_times(attempt, _ATTEMPT_TIMES) for attempt in step["attempt_log"]]
+    return _with_times(step, _STEP_TIMES) | {"attempt_log": attempts}
+
+
+def _without_key(shape: dict[str, Any]) -> dict[str, Any]:
+    """The database's own key is for cursors; an instance is named by its workflow and id."""
+    return {name: value for name, value in shape.items() if name != "cursor"}
+
+
+def _with_times(shape: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    times = {name: rfc3339(shape[name]) for name in names if shape.get(name) is not None}
+    return shape | times

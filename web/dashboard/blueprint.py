@@ -1,0 +1,23 @@
+"""The blueprint of the pages and what its templates may call; it has no routes of its own."""
+
+from __future__ import annotations
+
+from flask import Blueprint
+
+from web.dashboard import presenters
+
+dashboard = Blueprint("dashboard", __name__, template_folder="../templates")
+
+for presenter in (
+    presenters.status_badge,
+    presenters.step_badge,
+    presenters.kind_word,
+    presenters.moment,
+    presenters.took,
+    presenters.shown,
+    presenters.error_line,
+    presenters.counts,
+    presenters.total,
+    presenters.is_finished,
+):
+    dashboard.add_app_template_filter(presenter)

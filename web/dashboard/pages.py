@@ -1,0 +1,105 @@
+"""The pages that only show; what a button does is in `actions`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import render_template, request
+from flask.typing import ResponseReturnValue
+from pydantic import Field
+
+from orchestrator.clock import SystemClock
+from orchestrator.errors import OrchestratorError
+from orchestrator.statuses import InstanceStatus
+from web.dashboard import presenters
+from web.dashboard.blueprint import dashboard
+from web.dashboard.wording import NOTICES, SEND_EVENT, STATUSES
+from web.paging import MAX_CURSOR, next_cursor
+from web.payloads import Body, read_query
+from web.services import client, services, workflow_client
+
+RECENT = 15
+PAGE = 25
+_clock = SystemClock()
+
+
+class Filter(Body):
+    status: InstanceStatus | None = None
+    before: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+    did: str = ""
+
+
+@dashboard.get("/")
+def home() -> ResponseReturnValue:
+    workflows = client().workflows()
+    return render_template(
+        "dashboard/home.html",
+        workflows=workflows,
+        summaries={view.name: presenters.summary(services().registry, view.name) for view in workflows},
+        recent=client().instances(limit=RECENT),
+        now=_clock.now_ms(),
+    )
+
+
+@dashboard.get("/workflows/<workflow>")
+def workflow(workflow: str) -> ResponseReturnValue:
+    return workflow_page(workflow, read_query(Filter))
+
+
+@dashboard.get("/workflows/<workflow>/instances/<instance_id>")
+def instance(workflow: str, instance_id: str) -> ResponseReturnValue:
+    return instance_page(workflow, instance_id)
+
+
+def workflow_page(
+    name: str,
+    chosen: Filter,
+    problem: OrchestratorError | None = None,
+    typed: Mapping[str, str] | None = None,
+    status: int = HTTPStatus.OK,
+) -> ResponseReturnValue:
+    """One workflow; with a problem, what was typed into its form stays there."""
+    of = workflow_client(name)
+    instances = of.list(status=[str(chosen.status)] if chosen.status else None, limit=PAGE, before=chosen.before)
+    page = render_template(
+        "dashboard/workflow.html",
+        workflow=of.describe(),
+        summary=presenters.summary(services().registry, name),
+        instances=instances,
+        older=next_cursor(instances, PAGE),
+        chosen=chosen,
+        statuses=STATUSES,
+        problem=problem,
+        typed=typed or {},
+        notice=NOTICES.get(chosen.did, ""),
+        now=_clock.now_ms(),
+    )
+    return page, status
+
+
+def instance_page(
+    workflow: str,
+    instance_id: str,
+    problem: OrchestratorError | None = None,
+    typed: Mapping[str, str] | None = None,
+    status: int = HTTPStatus.OK,
+) -> ResponseReturnValue:
+    detail = workflow_client(workflow).get(instance_id).describe()
+    now, steps = _clock.now_ms(), presenters.last_steps(detail)
+    page = render_template(
+        "dashboard/instance.html",
+        instance=detail,
+        steps=steps,
+        hidden_steps=len(detail.steps) - len(steps),
+        may_send=SEND_EVENT.name in detail.allowed_actions,
+        headline=presenters.headline(detail, now),
+        progress=presenters.progress(detail),
+        actions=presenters.permitted(detail),
+        awaited=presenters.awaited_event(detail.steps),
+        problem=problem,
+        typed=typed or {},
+        notice=NOTICES.get(request.args.get("did", ""), ""),
+        now=now,
+    )
+    return page, status

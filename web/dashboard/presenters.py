@@ -1,0 +1,148 @@
+"""From the read model to what a page shows: words, times, texts; pure functions that are handed the present moment."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.durations import in_words
+from orchestrator.inspection import InstanceDetail, StepView, WorkflowView
+from orchestrator.statuses import FINITE
+from web.dashboard.wording import ACTIONS, STATUSES, STEP_KINDS, STEP_STATUSES, Action, Badge
+
+SHOWN_CHARACTERS = 20_000
+SHOWN_STEPS = 200
+"""More would make a page too heavy to fetch every second; the API has them all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    iso: str
+    exact: str
+    relative: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value as text, and how many characters of it are not shown."""
+
+    text: str
+    hidden: int
+
+
+def status_badge(status: str) -> Badge:
+    return STATUSES.get(status) or Badge("queue", status, "idle")
+
+
+def step_badge(status: str) -> Badge:
+    return STEP_STATUSES.get(status) or Badge("queue", status, "idle")
+
+
+def kind_word(kind: str) -> str:
+    return STEP_KINDS.get(kind, kind)
+
+
+def moment(at_ms: int | None, now_ms: int) -> Moment | None:
+    if at_ms is None:
+        return None
+    at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    return Moment(at.isoformat(timespec="milliseconds"), f"{at:%Y-%m-%d %H:%M:%S} UTC", relative(at_ms, now_ms))
+
+
+def relative(at_ms: int, now_ms: int) -> str:
+    """`3m ago`, `in 2d`: the largest unit only, so that a live page does not flicker."""
+    distance_ms = now_ms - at_ms
+    if abs(distance_ms) < 1000:
+        return "just now"
+    amount = in_words(abs(distance_ms) // 1000 * 1000).split()[0]
+    return f"{amount} ago" if distance_ms > 0 else f"in {amount}"
+
+
+def took(started_at: int | None, ended_at: int | None, now_ms: int) -> str:
+    """How long something ran, or has been running; a dash before it starts."""
+    if started_at is None:
+        return "—"
+    spent_ms = max(0, (ended_at if ended_at is not None else now_ms) - started_at)
+    return in_words(spent_ms) if spent_ms else "<1ms"
+
+
+def shown(value: Any, limit: int = SHOWN_CHARACTERS) -> Shown:
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    return Shown(text[:limit], max(0, len(text) - limit))
+
+
+def error_line(error: Mapping[str, Any] | None) -> str:
+    """`ValueError: no stock`."""
+    if not error:
+        return ""
+    name, message = str(error.get("name") or "Error"), str(error.get("message") or "")
+    return f"{name}: {message}" if message else name
+
+
+def counts(workflow: WorkflowView) -> list[tuple[Badge, int, str]]:
+    """(badge, number, status) of the statuses that occur, what needs a look first."""
+    return [(badge, number, status) for status, badge in STATUSES.items() if (number := workflow.instances.get(status))]
+
+
+def total(workflow: WorkflowView) -> int:
+    return sum(workflow.instances.values())
+
+
+def is_finished(status: str) -> bool:
+    return status in FINITE
+
+
+def headline(detail: InstanceDetail, now_ms: int) -> str:
+    """The state and its reason in one sentence."""
+    if is_finished(detail.status):
+        spent = took(detail.started_at or detail.created_at, detail.ended_at, now_ms)
+        verb = {"complete": "Completed", "errored": "Failed", "terminated": "Terminated"}[detail.status]
+        return f"{verb} after {spent}."
+    if detail.waiting_for and detail.status in ("running", "waiting"):
+        return f"Waiting for {detail.waiting_for}."
+    sentences = {
+        "queued": "Waits for a worker to take it.",
+        "waiting": "Waiting.",
+        "running": f"Running for {took(detail.started_at, None, now_ms)}.",
+        "waitingForPause": "Pauses as soon as its running steps have ended.",
+        "paused": "Paused. Nothing runs and no deadline passes until it is resumed.",
+        "rollingBack": "Undoes what its completed steps have done, newest first.",
+    }
+    return sentences.get(detail.status, "")
+
+
+def progress(detail: InstanceDetail) -> str:
+    """`7 of 9 steps completed, 3 retries`."""
+    completed = sum(step.status == "complete" for step in detail.steps)
+    retries = sum(max(0, step.attempts - 1) for step in detail.steps)
+    known = len(detail.steps)
+    words = f"{completed} of {known} {'step' if known == 1 else 'steps'} completed"
+    return f"{words}, {retries} {'retry' if retries == 1 else 'retries'}" if retries else words
+
+
+def permitted(detail: InstanceDetail) -> list[Action]:
+    return [action for name, action in ACTIONS.items() if name in detail.allowed_actions]
+
+
+def last_steps(detail: InstanceDetail) -> list[StepView]:
+    return list(detail.steps[-SHOWN_STEPS:])
+
+
+def awaited_event(steps: Sequence[StepView]) -> str:
+    """The type of the event that is waited for now, to fill in the form; empty if none is."""
+    for step in steps:
+        if step.kind == "waitForEvent" and step.status == "waiting" and step.config:
+            return str(step.config.get("type", ""))
+    return ""
+
+
+def summary(registry: Mapping[str, object] | None, name: str) -> str:
+    """The first line of a workflow class's own docstring, where this process has loaded the class."""
+    entry = (registry or {}).get(name)
+    cls = getattr(entry, "cls", entry)
+    own = vars(cls).get("__doc__") if isinstance(cls, type) else None
+    return inspect.cleandoc(own).splitlines()[0] if own and own.strip() else ""

@@ -1,0 +1,81 @@
+"""The words, icons and tones people see for statuses, kinds of steps and actions; tables only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    icon: str
+    """A symbol in templates/dashboard/_icons.html."""
+    word: str
+    tone: str
+    """A class in app.css; it never says what the word does not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    name: str
+    """As it is spelled in `allowed_actions`."""
+    label: str
+    did: str
+    """The notice afterwards."""
+    warning: str = ""
+    """What is asked before; where there is none, one press is enough."""
+
+
+STATUSES = {
+    "running": Badge("play", "Running", "run"),
+    "waiting": Badge("clock", "Waiting", "wait"),
+    "queued": Badge("queue", "Queued", "idle"),
+    "waitingForPause": Badge("pausing", "Waiting for pause", "wait"),
+    "paused": Badge("pause", "Paused", "wait"),
+    "rollingBack": Badge("back", "Rolling back", "wait"),
+    "errored": Badge("cross", "Errored", "bad"),
+    "terminated": Badge("stop", "Terminated", "idle"),
+    "complete": Badge("check", "Completed", "good"),
+}
+"""In the order of lists: what needs a look first."""
+
+STEP_STATUSES = {
+    "complete": Badge("check", "Completed", "good"),
+    "errored": Badge("cross", "Errored", "bad"),
+    "running": Badge("play", "Running", "run"),
+    "waiting": Badge("clock", "Waiting", "wait"),
+    "queued": Badge("queue", "Queued", "idle"),
+    "retrying": Badge("back", "Retrying", "wait"),
+}
+"""Of steps and of attempts."""
+
+STEP_KINDS = {"do": "step", "sleep": "sleep", "waitForEvent": "wait for event", "timer": "timer"}
+
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action("pause", "Pause", "The instance pauses as soon as its running steps have ended."),
+        Action("resume", "Resume", "The instance goes on. Its deadlines moved by the length of the pause."),
+        Action(
+            "restart",
+            "Restart",
+            "The instance starts over with the same params.",
+            "Every step runs again, with the same id and params. The run so far stays readable.",
+        ),
+        Action(
+            "terminate",
+            "Terminate",
+            "The instance was terminated.",
+            "It stops at once and can't be resumed. Steps that have completed stay stored.",
+        ),
+        Action(
+            "delete",
+            "Delete",
+            "The instance was deleted.",
+            "The instance, its steps and its results are removed for good.",
+        ),
+    )
+}
+SEND_EVENT = Action("send_event", "Send event", "The event was sent.")
+NOTICES = {action.name: action.did for action in (*ACTIONS.values(), SEND_EVENT)} | {
+    "create": "The instance was started."
+}

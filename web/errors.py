@@ -1,0 +1,147 @@
+"""From an error to its HTTP answer: problem+json (RFC 9457) for programs, a page for people; never internals."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, current_app, g, jsonify, render_template, request
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response
+
+from orchestrator.errors import ActionNotAllowed, InstanceErrored, OrchestratorError
+from web.refusals import InvalidRequest
+from web.security import request_id
+
+logger = logging.getLogger(__name__)
+
+STATUS_BY_CODE = {
+    # What the caller can mend.
+    "usage": 400,
+    "request.malformed": 400,
+    "request.cross_site": 403,
+    "request.remote": 403,
+    "workflow.not_found": 404,
+    "instance.not_found": 404,
+    "instance.already_exists": 409,
+    "instance.not_allowed": 409,
+    "instance.errored": 409,
+    "instance.terminated": 409,
+    "payload.too_large": 413,
+    "request.unsupported_media_type": 415,
+    "request.invalid": 422,
+    "instance.invalid_id": 422,
+    "instance.invalid_params": 422,
+    "invalid_duration": 422,
+    "workflow.invalid_name": 422,
+    "workflow.invalid_event_type": 422,
+    # What the workflow's author can mend; a request meets these only by way of a result.
+    "non_retryable": 500,
+    "fatal": 500,
+    "step.error": 500,
+    "step.invalid_name": 500,
+    "step.invalid_config": 500,
+    "step.limit": 500,
+    "step.not_serializable": 500,
+    "workflow.replay_mismatch": 500,
+    "event.invalid_payload": 500,
+    "workflow.not_allowed_in_run": 500,
+    "attempt.worker_lost": 500,
+    "worker.lease_over": 503,
+    # What the operator can mend.
+    "orchestrator": 500,
+    "setup": 500,
+    "settings": 500,
+    "application.import": 500,
+    "application.duplicate_workflow": 500,
+    "web.address": 500,
+    "web.remote_bind": 500,
+    "web.server_not_installed": 500,
+    "broker.unavailable": 503,
+    "database.unavailable": 503,
+    "database.behind": 503,
+    "database.ahead": 503,
+    # What takes longer than the caller wanted to wait.
+    "instance.result_timeout": 504,
+    "timeout": 504,
+    "timeout.step": 504,
+    "timeout.event": 504,
+}
+RETRY_AFTER_S = 5
+
+
+def status_of(error: OrchestratorError) -> int:
+    """The status of the error's code, else of the nearest ancestor's (a subclass from outside the project)."""
+    codes = (getattr(cls, "code", None) for cls in type(error).__mro__)
+    return next((STATUS_BY_CODE[code] for code in codes if code in STATUS_BY_CODE), 500)
+
+
+def handle(app: Flask) -> None:
+    app.register_error_handler(OrchestratorError, _known)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _unknown)
+
+
+def _known(error: OrchestratorError) -> Response:
+    status = status_of(error)
+    if status >= 500:
+        logger.error("%s %s failed (%s): %s", request.method, request.path, request_id(), error)
+    response = _answer(status, error.code, error.message, _members(error))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    if error.code is None or error.code < 400:  # a redirect is no error
+        return error.get_response()
+    if error.code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = f"The request body is larger than the limit of {current_app.config['MAX_CONTENT_LENGTH']:,} bytes."
+        return _answer(error.code, "request.too_large", detail)
+    code = f"request.{HTTPStatus(error.code).name.lower()}"
+    response = _answer(error.code, code, error.description or HTTPStatus(error.code).phrase)
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _unknown(error: Exception) -> Response:
+    logger.error("%s %s failed (%s)", request.method, request.path, request_id(), exc_info=error)
+    detail = f"Something went wrong on the server. Its log tells more under the id {request_id()}."
+    return _answer(500, "internal", detail)
+
+
+def _members(error: OrchestratorError) -> dict[str, Any]:
+    """What a program needs to go on without reading the sentence."""
+    members: dict[str, Any] = {}
+    place = request.view_args or {}
+    if error.code.startswith(("instance.", "workflow.")):
+        members["workflow"] = place.get("workflow")
+        members["instance_id"] = g.get("instance_id") or place.get("instance_id")
+    if isinstance(error, ActionNotAllowed):
+        members |= {"action": error.action, "instance_status": error.status, "allowed_actions": error.allowed}
+    if isinstance(error, InvalidRequest):
+        members["errors"] = [problem.to_dict() for problem in error.problems]
+    if isinstance(error, InstanceErrored):
+        members["error"] = error.error
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _answer(status: int, code: str, detail: str, members: dict[str, Any] | None = None) -> Response:
+    title = HTTPStatus(status).phrase
+    if not _for_programs():
+        page = render_template(
+            "errors/problem.html", status=status, title=title, detail=detail, code=code, request_id=request_id()
+        )
+        return current_app.make_response((page, status))
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail, "code": code}
+    response = jsonify(problem | {"request_id": request_id()} | (members or {}))
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def _for_programs() -> bool:
+    return request.path.startswith("/api/") or request.path in ("/healthz", "/readyz")
