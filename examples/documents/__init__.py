@@ -1,0 +1,1 @@
+"""One example: a fan-out over real text files; see app.py."""

@@ -1,0 +1,1 @@
+"""One example: an order with a payment service, an approval and a compensation; see app.py."""
