@@ -18,7 +18,7 @@ from orchestrator.store import workflows
 log = logging.getLogger(__name__)
 
 WATCH_S = 0.003
-"""How often a file that other processes write to is looked at: 10 µs a look."""
+"""How often a file that other processes write to is looked at."""
 
 
 class Host:
