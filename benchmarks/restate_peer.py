@@ -12,15 +12,13 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
 from benchmarks import npm
 from benchmarks.child import Child
-from benchmarks.engine import PATIENCE_S, Engine, Place
+from benchmarks.engine import Engine, Place
+from benchmarks.http_client import HttpClient, HttpError
 from tests.services import HOST, free_port
 
 READY_S = 60.0
-NO_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=None)
 
 
 class Restate(Engine):
@@ -35,7 +33,7 @@ class Restate(Engine):
         self._runner = asyncio.Runner()
         self._children: list[Child] = []
         self._keys = itertools.count()
-        self._ingress = ""
+        self._ingress: HttpClient
 
     def __enter__(self) -> Self:
         try:
@@ -46,7 +44,7 @@ class Restate(Engine):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._runner.run(self._http.aclose())
+        self._ingress.close()
         self._runner.close()
         self._parts.close()
 
@@ -65,14 +63,14 @@ class Restate(Engine):
 
     def send_event(self, handle: Any, payload: Any) -> None:
         key, _ = handle
-        self._await(self._post(f"waits/{key}/send", payload))
+        self._await(self._ingress.post(f"/waits/{key}/send", payload))
 
     def run(self, workflow: str, params: dict[str, Any]) -> Any:
-        return self._await(self._post(f"bench/{workflow}", params))
+        return self._await(self._ingress.post(f"/bench/{workflow}", params))
 
     def run_all(self, workflow: str, params: Sequence[dict[str, Any]]) -> list[Any]:
         async def every() -> list[Any]:
-            return await asyncio.gather(*(self._post(f"bench/{workflow}", given) for given in params))
+            return await asyncio.gather(*(self._ingress.post(f"/bench/{workflow}", given) for given in params))
 
         return self._await(every())
 
@@ -80,13 +78,8 @@ class Restate(Engine):
 
     def _task(self, workflow: str, params: dict[str, Any]) -> tuple[int, asyncio.Task[Any]]:
         key = next(self._keys)
-        path = f"waits/{key}/run" if workflow == "event" else f"bench/{workflow}"
-        return key, asyncio.get_running_loop().create_task(self._post(path, params))
-
-    async def _post(self, path: str, body: Any) -> Any:
-        answer = await self._http.post(f"{self._ingress}/{path}", json=body)
-        answer.raise_for_status()
-        return answer.json() if answer.content else None
+        path = f"/waits/{key}/run" if workflow == "event" else f"/bench/{workflow}"
+        return key, asyncio.get_running_loop().create_task(self._ingress.post(path, params))
 
     def _await(self, coroutine: Coroutine[Any, Any, Any] | asyncio.Task[Any]) -> Any:
         if isinstance(coroutine, asyncio.Task):
@@ -112,26 +105,23 @@ class Restate(Engine):
         self._child(
             "handlers", [sys.executable, "-m", "hypercorn", *bind, "benchmarks.restate_service:app"], os.environ
         )
-        self._ingress = f"http://{HOST}:{ingress}"
-        self._runner.run(self._connect(f"http://{HOST}:{admin}", f"http://{HOST}:{handlers}"))
+        self._ingress = HttpClient(HOST, ingress)
+        self._runner.run(self._register(HttpClient(HOST, admin), f"http://{HOST}:{handlers}"))
 
     def _child(self, name: str, command: list[str], environment: Any) -> None:
         self._children.append(self._parts.enter_context(Child(name, command, self._place.directory, environment)))
 
-    async def _connect(self, admin: str, handlers: str) -> None:
-        # trust_env: a proxy that is set for the outside must not stand between two processes of this machine.
-        self._http = httpx.AsyncClient(timeout=PATIENCE_S, limits=NO_LIMITS, trust_env=False)
+    async def _register(self, admin: HttpClient, handlers: str) -> None:
         give_up_at = time.monotonic() + READY_S
         while True:
             try:
-                answer = await self._http.post(f"{admin}/deployments", json={"uri": handlers})
-                if answer.is_success:
-                    return
-                said = answer.text
-            except httpx.TransportError as error:
-                said = repr(error)
-            if time.monotonic() > give_up_at:
-                raise TimeoutError(f"Restate did not accept the handlers: {said}")
+                await admin.post("/deployments", {"uri": handlers})
+            except (HttpError, OSError, asyncio.IncompleteReadError) as error:
+                if time.monotonic() > give_up_at:
+                    raise TimeoutError(f"Restate did not accept the handlers: {error}") from error
+            else:
+                admin.close()
+                return
             for child in self._children:
                 child.check(still_patient=True)
             await asyncio.sleep(0.1)
