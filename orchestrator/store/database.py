@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,15 +24,15 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import DatabaseError as SQLAlchemyDatabaseError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from orchestrator.clock import Clock, DatabaseClock, SystemClock
+from orchestrator.clock import Clock, DatabaseClock, SystemClock, monotonic
 from orchestrator.errors import DatabaseUnavailable, SettingsError
 from orchestrator.store.group_commit import GroupCommit
 
 T = TypeVar("T")
 
+_BUSY_S = 10
 _SQLITE_PRAGMAS = (
-    "journal_mode=WAL",
-    "busy_timeout=10000",
+    f"busy_timeout={_BUSY_S * 1000}",
     "foreign_keys=ON",
     "temp_store=MEMORY",
     "cache_size=-16000",
@@ -157,7 +159,10 @@ class Database:
 
     def _sqlite_engine(self, synchronous: str, pool_size: int) -> Engine:
         engine = create_engine(
-            self.url, connect_args={"check_same_thread": False, "timeout": 10}, pool_size=pool_size, max_overflow=50
+            self.url,
+            connect_args={"check_same_thread": False, "timeout": _BUSY_S},
+            pool_size=pool_size,
+            max_overflow=50,
         )
 
         @event.listens_for(engine, "connect")
@@ -165,10 +170,24 @@ class Database:
             # The driver must not begin transactions by itself: a deferred BEGIN that turns into a write fails at once
             # when another has written meanwhile, whatever the busy timeout says.
             connection.isolation_level = None
+            _switch_to_wal(connection)
             for pragma in (*_SQLITE_PRAGMAS, f"synchronous={synchronous}"):
                 connection.execute(f"PRAGMA {pragma}")
 
         return engine
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """SQLite waits for a lock, but not for this one: processes that open a new file together would fail at random."""
+    until = monotonic() + _BUSY_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or monotonic() > until:
+                raise
+            threading.Event().wait(0.005)
 
 
 def parse_url(url: str) -> URL:
