@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from celery import Celery
+from kombu import pools
 
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import LocalNotifier, Notifier, Ring
@@ -21,6 +22,8 @@ from tasks.names import ADVANCE, RUN_STEP, celery_queue
 log = logging.getLogger(__name__)
 
 BATCH = 500
+PATIENCE_S = 0.5
+"""With a broker that does not answer: this and the notifier's patience are what a client's call may cost, once."""
 FIRST_REST_S, LONGEST_REST_S = 1.0, 15.0
 
 
@@ -34,6 +37,7 @@ class CeleryDoorbell:
         self.grace_ms = settings.grace_ms
         self._app = app or create_celery(settings)
         self.notifier = notifier or _notifier(settings)
+        self._pool: Any = None
         self._lock = threading.Lock()
         self._rests_until = 0.0
         self._rest_s = FIRST_REST_S
@@ -52,13 +56,23 @@ class CeleryDoorbell:
             self._rest_s = FIRST_REST_S
 
     def _publish(self, rings: Sequence[Ring]) -> None:
-        with self._app.producer_pool.acquire(block=True, timeout=1) as producer:
+        with self._producers().acquire(block=True, timeout=PATIENCE_S) as producer:
             if len(rings) == 1:
                 self._send(producer, rings[0])
                 return
             with producer.batch(BATCH):
                 for ring in rings:
                     self._send(producer, ring)
+
+    def _producers(self) -> Any:
+        """Connections of our own: those of the app wait longer for an answer, as consumers have to."""
+        if self._pool is None:
+            impatient = {"socket_timeout": PATIENCE_S, "socket_connect_timeout": PATIENCE_S}
+            known = self._app.conf.broker_transport_options
+            options = {name: value for name, value in impatient.items() if name in known}
+            self._pool = pools.producers[self._app.connection_for_write(transport_options=options)]
+            self._pool.limit = self._app.conf.broker_pool_limit
+        return self._pool
 
     def _send(self, producer: Any, ring: Ring) -> None:
         message = self._app.amqp.as_task_v2(

@@ -25,6 +25,7 @@ _CHANNEL = "orchestrator:changed:{}"
 _WAITER = "orchestrator:waiting:{}:{}"
 WAITER_LIVES_S = 366 * 24 * 3600
 """As long as the longest wait for an event, and a day."""
+PATIENCE_S = 0.3
 REST_S = 2.0
 
 
@@ -32,7 +33,11 @@ class RedisNotifier:
     def __init__(self, url: str) -> None:
         # No retries of redis-py's own: they may send a command twice and make callers wait.
         self._redis = Redis.from_url(
-            url, socket_timeout=1, socket_connect_timeout=1, retry=Retry(NoBackoff(), 0), decode_responses=True
+            url,
+            socket_timeout=PATIENCE_S,
+            socket_connect_timeout=PATIENCE_S,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
         )
         self._rests_until = 0.0
         self._local = threading.local()
