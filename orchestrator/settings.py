@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     pump_ms: int = Field(1000, ge=5, description="How often a process looks for due and unanswered work at least.")
     horizon_ms: int = Field(10_000, ge=0, description="Timers due within it are handed to the broker as countdowns.")
     grace_ms: int = Field(5000, ge=0, description="An unanswered doorbell is rung again after it.")
+    stall_ms: int = Field(
+        30_000, gt=0, description="A `run` that goes on for so long between two things it asks for is taken for stuck."
+    )
     max_deaths: int = Field(
         10, gt=0, description="An instance that so many workers died with, one after another, ends with an error."
     )

@@ -66,7 +66,7 @@ class Activation:
     def work(self) -> bool:
         """Go on until there is nothing to do, the fence has moved or the budget is spent. True: claim and go on."""
         self.runtime.holding[self.identity.pk] = self
-        self.in_place.lock.acquire()
+        self.in_place.take_lock()
         try:
             self._drive()
         except Superseded:
@@ -93,7 +93,7 @@ class Activation:
         budget_s = self.runtime.settings.budget_ms / 1000
         spent_at = monotonic() + budget_s
         while True:
-            if self.live.outcome is not None:
+            if self.live.outcome is not None and not self.book.pausing:
                 endings.finish(self)
                 return
             if waits.settle(self):
@@ -125,8 +125,9 @@ class Activation:
             return False
         if self.claim.lost >= self.runtime.settings.max_deaths:
             endings.fail(self, WorkerLostError(
-                f"{self.claim.lost} worker processes have died one after another while they drove this instance, and none "
-                "of them got any further. Perhaps its `run` ends the process, or needs more memory than there is."
+                f"{self.claim.lost} workers have died or got stuck one after another while they drove this instance, and "
+                "none of them got any further. Perhaps its `run` ends the process, never comes back, or needs more memory "
+                "than there is."
             ))  # fmt: skip
             return False
         try:

@@ -21,14 +21,18 @@ class AsyncBodies:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._handed_over = 0
+        """Coroutines on their way to the loop's thread."""
 
     def start(self, work: Iterable[tuple[Callable[[], Coroutine[Any, Any, Any]], Callable[[Any], None]]]) -> None:
         """Start coroutines, each given by a function that makes it; `done(result)` is called on the loop's thread.
 
         A coroutine that was cancelled reports nothing. One hand-over to the loop's thread for all.
         """
-        loop = self._running_loop()
-        loop.call_soon_threadsafe(self._spawn, list(work))
+        loop, started = self._running_loop(), list(work)
+        with self._lock:
+            self._handed_over += len(started)
+        loop.call_soon_threadsafe(self._spawn, started)
 
     def cancel(self, task: asyncio.Task[Any]) -> None:
         if self._loop is not None:
@@ -36,7 +40,8 @@ class AsyncBodies:
 
     @property
     def busy(self) -> int:
-        return len(self._tasks)
+        """How many there are that have not ended."""
+        return self._handed_over + len(self._tasks)
 
     def stop(self, timeout_s: float = 5.0) -> None:
         """Cancel what still runs and end the thread."""
@@ -54,6 +59,8 @@ class AsyncBodies:
             task = loop.create_task(make())
             self._tasks.add(task)
             task.add_done_callback(lambda task, done=done: self._finished(task, done))  # type: ignore[misc]
+        with self._lock:
+            self._handed_over -= len(work)
 
     def _finished(self, task: asyncio.Task[Any], done: Callable[[Any], None]) -> None:
         self._tasks.discard(task)

@@ -58,6 +58,8 @@ class Book:
         self.stale_timers: list[str] = []
         self.stale_attempts: list[str] = []
         self._next_due: int | None = None
+        self._old_timers: frozenset[str] = frozenset()
+        """Those that were there already at the last look: whoever started them has sent their countdowns."""
 
     @property
     def pausing(self) -> bool:
@@ -90,6 +92,7 @@ class Book:
             else:
                 self.remote[row.key] = row
         self.timers = {row.key: Waiting(row.key, row.kind, row.position, row.started_at, row.due_at) for row in waiting}
+        self._old_timers = frozenset(self.timers)
         for row in journal:
             self.seq = row.seq
             endings.answer(activation, entry_of(row))
@@ -193,6 +196,15 @@ class Book:
         if self._next_due is None and self.timers:
             self._next_due = min(waiting.due_at for waiting in self.timers.values())
         return self._next_due
+
+    def missed(self, now_ms: int, soon_ms: int) -> int | None:
+        """When a timer is due whose countdown may be spent: one due by now, or an older one due soon."""
+        spent = (
+            timer.due_at
+            for key, timer in self.timers.items()
+            if timer.due_at <= now_ms or (key in self._old_timers and timer.due_at <= now_ms + soon_ms)
+        )
+        return min(spent, default=None)
 
     def seconds_to_next_due(self, now_ms: int) -> float | None:
         return None if self.next_due is None else max(self.next_due - now_ms, 0) / 1000

@@ -103,6 +103,10 @@ def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bo
 
     row = runtime.database.transaction(work)
     if row is None:
+        log.warning(
+            "%s/%s has ended meanwhile: what %d of its attempts have come to is dropped",
+            identity.workflow, identity.instance_id, len(reports),
+        )  # fmt: skip
         return False
     if row.holder == runtime.worker_id and (activation := runtime.holding.get(identity.pk)) is not None:
         activation.nudge()
@@ -136,8 +140,16 @@ class Completions:
         self._queue: queue.SimpleQueue[Report | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._added = self._settled = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there are reports that have not been dealt with."""
+        return self._settled != self._added
 
     def add(self, report: Report) -> None:
+        """From the thread of the async bodies."""
+        self._added += 1
         if self._thread is None:
             with self._lock:
                 if self._thread is None:
@@ -156,6 +168,7 @@ class Completions:
             reports.sort(key=lambda report: report.order.identity.pk)
             for identity, group in itertools.groupby(reports, key=lambda report: report.order.identity):
                 self._commit(identity, list(group))
+            self._settled += len(reports)
             if not more:
                 return
 
@@ -163,7 +176,7 @@ class Completions:
         try:
             commit_alone(self._runtime, identity, reports)
         except Exception:
-            # The rows still say that this worker runs them; it says so no longer once they are past their deadline.
+            # Nothing here refers to their rows any more, so the supervisor will hand them back.
             log.exception("results of %s/%s could not be stored", identity.workflow, identity.instance_id)
 
 

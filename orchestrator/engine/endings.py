@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from orchestrator.doorbell import Ring
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
     NotSerializableError,
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from orchestrator.engine.orders import Order
 
 log = logging.getLogger(__name__)
+
+EARLY_MS = 1000
+"""More than the clocks of two workers ever differ by, as each follows the database's."""
 
 
 def finish(activation: Activation) -> None:
@@ -136,7 +140,19 @@ def let_go(activation: Activation) -> bool:
         return False
     activation.keep_hot()
     runtime.notifier.changed(identity.pk)
+    if book.timers and not book.pausing:
+        _ring_again(activation)
     return True
+
+
+def _ring_again(activation: Activation) -> None:
+    """A countdown that found this claim in its way, or came a little early by another worker's clock, is spent: without
+    another one the timer would wait for the pump's patience with a lost message."""
+    runtime = activation.runtime
+    now = runtime.clock.now_ms()
+    due_at = activation.book.missed(now, EARLY_MS)
+    if due_at is not None:
+        runtime.ring(Ring(activation.identity.pk, activation.claim.queue, delay_ms=max(due_at - now, 0)))
 
 
 def give_back(activation: Activation, status: str, *, delay_ms: int, went_on: bool = False) -> None:

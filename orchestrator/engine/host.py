@@ -56,7 +56,7 @@ class Host:
         until = monotonic() + grace_s
         while (runtime.holding or runtime.running.keys() - runtime.abandoned) and monotonic() < until:
             self._stop.wait(0.02)
-        left = list(runtime.running.values())
+        left = [order.row for order in runtime.running.values() if order.row is not None]
         runtime.bodies.stop()
         runtime.completions.stop()
         sharing.hand_back(runtime, left)

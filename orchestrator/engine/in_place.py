@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator.authoring.commands import RunStep
+from orchestrator.clock import monotonic
 from orchestrator.engine import completions, sharing
 from orchestrator.engine.orders import Order, Report
 
@@ -33,7 +34,14 @@ class InPlace(dict[str, Order]):
         self._hand_over = threading.Lock()
         self._closed = False
         self.lock = threading.Lock()
+        self.taken_at = 0.0
+        """Since when (in monotonic time) the thread that works on the claim has had the lock."""
         self.detached = False
+
+    def take_lock(self) -> None:
+        """For the thread that works on the claim."""
+        self.lock.acquire()
+        self.taken_at = monotonic()
 
     def order(self, command: RunStep) -> Order:
         """The next attempt of a step, entered here."""
@@ -47,15 +55,16 @@ class InPlace(dict[str, Order]):
         """Run `def` bodies on this thread, one after another. Raises Detached if that took so long that others went on."""
         reports = []
         for number, order in enumerate(orders, 1):
-            if self._runtime.was_taken_away(order):
+            if not self._runtime.may_begin(order):
                 self.pop(order.command.key, None)
+                self._activation.nudge()
                 continue
             self._runtime.check_lease()
             self.lock.release()
             try:
                 report = self._runtime.runner.run_sync(order)
             finally:
-                self.lock.acquire()
+                self.take_lock()
             reports.append(report)
             if self.detached:
                 self._leave(reports, orders[number:])
@@ -63,10 +72,7 @@ class InPlace(dict[str, Order]):
 
     def start(self, orders: list[Order]) -> None:
         """Start `async def` bodies; they report here as long as the claim lasts, and for themselves after."""
-        runner = self._runtime.runner
-        self._runtime.bodies.start(
-            [(lambda order=order: runner.run_async(order), self._reported) for order in orders]  # type: ignore[misc]
-        )
+        self._runtime.start_async(orders, self._reported)
 
     def wait(self, timeout_s: float | None) -> list[Report]:
         """Reports of bodies that have ended meanwhile; none if something else is to be looked at. Raises Detached."""
@@ -76,7 +82,7 @@ class InPlace(dict[str, Order]):
         except queue.Empty:
             first = None
         finally:
-            self.lock.acquire()
+            self.take_lock()
         reports = [report for report in (first, *self._arrived()) if report is not None]
         if self.detached:
             self._leave(reports, [])
@@ -131,7 +137,7 @@ class InPlace(dict[str, Order]):
     def _leave(self, reports: list[Report], unstarted: list[Order]) -> NoReturn:
         """Hand over what this thread still has, now that every body reports for itself."""
         reports += [report for report in self._arrived() if report is not None]
-        sharing.hand_back(self._runtime, unstarted)
+        sharing.hand_back(self._runtime, [order.row for order in unstarted if order.row is not None])
         if reports:
             completions.commit_alone(self._runtime, self._activation.identity, reports)
         raise Detached

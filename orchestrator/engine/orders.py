@@ -15,6 +15,7 @@ from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
 from orchestrator.authoring.views import StepContext, StepInfo
 from orchestrator.clock import Clock, monotonic
+from orchestrator.engine.held_rows import HeldRow
 from orchestrator.errors import (
     NonRetryableError,
     NotSerializableError,
@@ -41,13 +42,13 @@ class Identity:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """One attempt that is to be run or is running. `row_id` is its row in `attempts`, where it has one."""
+    """One attempt that is to be run or is running. `row` is its row in `attempts`, where it has one."""
 
     identity: Identity
     command: RunStep
     attempt: int
     config: StepConfig
-    row_id: int | None = None
+    row: HeldRow | None = None
     started_at: int = 0
     started: float = field(default_factory=monotonic)
     deadline_written: bool = False
@@ -60,6 +61,10 @@ class Order:
         self.started_at = clock.now_ms()
         self.started = monotonic()
         self.begun = True
+
+    @property
+    def row_id(self) -> int | None:
+        return None if self.row is None else self.row.id
 
     @property
     def deadline_at(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import logging
 import math
 import os
@@ -19,6 +21,7 @@ from orchestrator.clock import Clock, monotonic
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
 from orchestrator.engine.async_bodies import AsyncBodies
 from orchestrator.engine.completions import Completions
+from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.orders import Identity, Order, Report, Runner
 from orchestrator.errors import LeaseOver
 from orchestrator.replay.run import WorkflowRun
@@ -150,8 +153,7 @@ class Runtime:
         """What attempts have come to and the database has not confirmed, because it was away."""
         self.dropped: set[tuple[int, int]] = set()
         """Claims (instance, fence) in which something was under way when the database was lost."""
-        self.taken_away: dict[int, float] = {}
-        """Rows of attempts that were handed back before their turn came, and when (in monotonic time)."""
+        self.rows = HeldRows()
 
     @property
     def clock(self) -> Clock:
@@ -171,9 +173,18 @@ class Runtime:
         if monotonic() >= self.lease_until:
             raise LeaseOver
 
-    def was_taken_away(self, order: Order) -> bool:
-        """Whether its row was handed back after this process took it: it must not run, unless it was taken again."""
-        return order.row_id is not None and order.started <= self.taken_away.get(order.row_id, -math.inf)
+    def may_begin(self, order: Order) -> bool:
+        """Asked once, right before its body begins: an order with a row may have been taken back meanwhile."""
+        return order.row is None or self.rows.begin(order.row)
+
+    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
+        """Start `async def` bodies; `done` is told on their loop's thread what came of each."""
+        self.bodies.start([(functools.partial(self._run_async, order), done) for order in orders])
+
+    async def _run_async(self, order: Order) -> Report:
+        if not self.may_begin(order):  # the loop was busy for so long that the row has gone to others
+            raise asyncio.CancelledError
+        return await self.runner.run_async(order)
 
     def ring(self, *rings: Ring) -> None:
         if rings:

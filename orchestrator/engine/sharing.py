@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
 from orchestrator.engine.commits import Line, write
 from orchestrator.engine.completions import attempt_row
+from orchestrator.engine.held_rows import HeldRow
 from orchestrator.engine.orders import Identity, Order
 from orchestrator.engine.runtime import Runtime
 from orchestrator.statuses import AttemptState
@@ -66,10 +68,10 @@ def help_out(activation: Activation) -> list[Report]:
     limit = activation.chunk
     taken = claim(runtime, identity.pk, limit)
     orders = []
-    for row in taken:
-        command = commands.get(row.key)
-        if isinstance(command, RunStep) and row.run == identity.run:
-            order = order_of(identity, command, row)
+    for step in taken:
+        command = commands.get(step.key)
+        if isinstance(command, RunStep) and step.row.run == identity.run:
+            order = order_of(identity, command, step)
             activation.in_place[command.key] = order
             activation.book.remote.pop(command.key, None)
             orders.append(order)
@@ -89,40 +91,56 @@ def next_chunk(limit: int, took_s: float) -> int:
     return min(limit * 4, MAX_CHUNK) if took_s < FAST_S else 1
 
 
-def hand_back(runtime: Runtime, orders: list[Order]) -> None:
-    """Steps that were taken and not finished are for others again, who are told at once."""
-    pks = {order.row_id: order.identity.pk for order in orders if order.row_id is not None}
-    if not pks:
-        return
-    ready = Counter((pks[row_id], queue) for row_id, queue in hand_back_rows(runtime, list(pks)))
+def hand_back(runtime: Runtime, rows: list[HeldRow]) -> None:
+    """Steps that were taken and are not finished are for others again, who are told at once."""
+    queues = hand_back_rows(runtime, [row.id for row in rows])
+    ready = Counter((row.pk, queues[row.id]) for row in rows if row.id in queues)
     runtime.ring(
         *(Ring(pk, queue, "run_step") for (pk, queue), count in ready.items() for _ in range(min(count, runtime.slots)))
     )
 
 
-def hand_back_rows(runtime: Runtime, rows: list[int]) -> list[tuple[int, str]]:
-    """Those (key, queue) that were this worker's; the pumps of others tell everybody when the grace is over."""
+def hand_back_rows(runtime: Runtime, ids: list[int]) -> dict[int, str]:
+    """The queues of those that were this worker's; the pumps of others tell everybody when the grace is over."""
+    if not ids:
+        return {}
     later = runtime.clock.now_ms() + runtime.patience_ms
 
-    def work(connection: Connection) -> list[tuple[int, str]]:
-        queues = {row: attempts.make_ready(connection, row, runtime.worker_id, ring_at=later) for row in rows}
-        return [(row, queue) for row, queue in queues.items() if queue is not None]
+    def work(connection: Connection) -> dict[int, str]:
+        queues = {id: attempts.make_ready(connection, id, runtime.worker_id, ring_at=later) for id in ids}
+        return {id: queue for id, queue in queues.items() if queue is not None}
 
     return runtime.database.transaction(work)
 
 
-def claim(runtime: Runtime, pk: int, limit: int) -> Any:
+@dataclass(slots=True)
+class Taken:
+    """A step that this worker has claimed: its row in hand, and what the row says."""
+
+    held: HeldRow
+    row: Any
+
+    @property
+    def key(self) -> str:
+        return str(self.row.key)
+
+
+def claim(runtime: Runtime, pk: int, limit: int) -> list[Taken]:
     """Take up to `limit` ready steps of an instance, of the queues this process serves."""
     now = runtime.clock.now_ms()
-    return runtime.database.statement(
+    rows = runtime.database.statement(
         lambda connection: attempts.claim_ready(
             connection, id=pk, worker=runtime.worker_id, queues=runtime.queues, limit=limit, now=now
         )
     )
+    return [Taken(runtime.rows.hold(row.id, pk), row) for row in rows]
 
 
-def order_of(identity: Identity, command: RunStep, row: Any) -> Order:
-    return Order(identity, command, row.attempt, stored_config(row.config), row_id=row.id, started_at=row.started_at)
+def order_of(identity: Identity, command: RunStep, taken: Taken) -> Order:
+    """The order for a claimed step, which waits for its turn from now on."""
+    row = taken.row
+    taken.held.waits_since = monotonic()
+    return Order(identity, command, row.attempt, stored_config(row.config), row=taken.held, started_at=row.started_at)
 
 
 def _ready_row(activation: Activation, command: RunStep, ring_at: int) -> dict[str, Any]:

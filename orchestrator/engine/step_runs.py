@@ -44,17 +44,15 @@ def run_steps(runtime: Runtime, pk: int) -> None:
 def _run(runtime: Runtime, orders: list[Order]) -> list[Report]:
     asynchronous = [order for order in orders if order.command.signature.is_async]
     if asynchronous:
-        runtime.bodies.start(
-            [(lambda order=order: runtime.runner.run_async(order), runtime.completions.add) for order in asynchronous]  # type: ignore[misc]
-        )
+        runtime.start_async(asynchronous, runtime.completions.add)
     reports = []
     for order in orders:
-        if not order.command.signature.is_async and not runtime.was_taken_away(order):
+        if not order.command.signature.is_async and runtime.may_begin(order):
             reports.append(runtime.runner.run_sync(order))
     return reports
 
 
-def _orders(runtime: Runtime, pk: int, taken: Any) -> list[Order]:
+def _orders(runtime: Runtime, pk: int, taken: list[sharing.Taken]) -> list[Order]:
     """Orders for taken steps; none, and the steps handed back, if their bodies can't be found here."""
     with runtime.database.read() as connection:
         row = instances.of_run(connection, pk)
@@ -97,6 +95,6 @@ def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]
     return commands
 
 
-def _give_up(runtime: Runtime, pk: int, taken: Any, why: str) -> None:
-    log.warning("steps %s of instance %d are handed back: %s", [row.key for row in taken], pk, why)
-    sharing.hand_back_rows(runtime, [row.id for row in taken])
+def _give_up(runtime: Runtime, pk: int, taken: list[sharing.Taken], why: str) -> None:
+    log.warning("steps %s of instance %d are handed back: %s", [step.key for step in taken], pk, why)
+    sharing.hand_back_rows(runtime, [step.held.id for step in taken])

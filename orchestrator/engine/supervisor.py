@@ -16,7 +16,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection
 
@@ -106,6 +106,7 @@ class Supervisor:
         if monotonic() >= self._beat_at:
             self.beat()
         self.look_after_bodies()
+        self.look_after_functions()
 
     def beat(self) -> None:
         runtime = self._runtime
@@ -145,6 +146,33 @@ class Supervisor:
         ]  # fmt: skip
         if overdue:
             self._abandon(overdue)
+        sharing.hand_back(runtime, runtime.rows.take_back(moment_s))
+
+    def look_after_functions(self) -> None:
+        """Take instances away from a `run` that does not come back; the thread is lost, so the process is replaced."""
+        runtime = self._runtime
+        too_old = monotonic() - runtime.settings.stall_ms / 1000
+        for pk, activation in list(runtime.holding.items()):
+            in_place, identity = activation.in_place, activation.identity
+            if not in_place.lock.locked() or in_place.taken_at > too_old:
+                continue
+            log.error(
+                "the `run` of %s/%s has gone on for %.0f s without asking for anything; another worker will try. "
+                "This process has lost a thread by that, and is recycled",
+                identity.workflow, identity.instance_id, monotonic() - in_place.taken_at,
+            )  # fmt: skip
+            self._take_from(pk, activation.fence)
+            del runtime.holding[pk]
+            if runtime.killable:
+                self._end_process()
+            self._recycle()
+
+    def _end_process(self) -> NoReturn:
+        runtime = self._runtime
+        log.error("this worker process ends itself to stop what does not stop; its parent starts another")
+        pump.bury(runtime.database, known=[runtime.worker_id])
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise SystemExit
 
     def _write_deadlines(self, orders: list[Order]) -> None:
         if not orders:
@@ -165,9 +193,7 @@ class Supervisor:
                 order.command.label, order.identity.workflow, order.identity.instance_id, order.config.timeout_ms,
             )  # fmt: skip
         if runtime.killable:
-            log.error("this worker process ends itself to stop the body; its parent starts another")
-            pump.bury(runtime.database, known=[runtime.worker_id])
-            os.kill(os.getpid(), signal.SIGKILL)
+            self._end_process()
         if len(runtime.abandoned) > runtime.settings.max_abandoned:
             log.error("%d bodies ignore their timeouts; this worker process is recycled", len(runtime.abandoned))
             self._recycle()
@@ -183,24 +209,25 @@ class Supervisor:
             claims = {(row.id, row.fence) for row in instances.held_by(connection, runtime.worker_id)}
             rows = {row.id for row in attempts.of_worker(connection, runtime.worker_id)}
         claims -= {(pk, activation.fence) for pk, activation in list(runtime.holding.items())}
-        rows -= {order.row_id for order in list(runtime.running.values())}
+        rows -= runtime.rows.ids()
         for pk, fence in claims & self._unknown_claims:
             log.warning("the claim of instance %d stands in this worker's name without a reason; giving it back", pk)
             self._free(pk, fence)
         forgotten = rows & self._unknown_rows
         if forgotten:
             log.warning("%d attempts stand in this worker's name without a reason; handing them back", len(forgotten))
-            runtime.taken_away |= dict.fromkeys(forgotten, monotonic())
             sharing.hand_back_rows(runtime, sorted(forgotten))
         self._unknown_claims, self._unknown_rows = claims, rows
+
+    def _take_from(self, pk: int, fence: int) -> None:
+        """Free an instance as if its worker had died: what was under way in it has cost an attempt."""
+        runtime, now = self._runtime, self._runtime.clock.now_ms()
+        runtime.database.statement(lambda c: instances.free(c, id=pk, fence=fence, worker=runtime.worker_id, now=now))
 
     def _free(self, pk: int, fence: int) -> None:
         runtime, now = self._runtime, self._runtime.clock.now_ms()
         if (pk, fence) in runtime.dropped:
-            # What was under way in it has cost an attempt, as if its worker had died.
-            runtime.database.statement(
-                lambda c: instances.free(c, id=pk, fence=fence, worker=runtime.worker_id, now=now)
-            )
+            self._take_from(pk, fence)
             runtime.dropped.discard((pk, fence))
             return
         runtime.database.statement(
@@ -259,7 +286,8 @@ def detach(runtime: Runtime, activation: Activation) -> None:
         return
     made, news = done
     for order, row_id in made:
-        order.row_id, order.deadline_written = row_id, True
+        order.row = order.row or runtime.rows.hold(row_id, identity.pk)
+        order.deadline_written = True
     activation.in_place.mark_detached()
     if runtime.holding.get(identity.pk) is activation:
         del runtime.holding[identity.pk]

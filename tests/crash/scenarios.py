@@ -143,6 +143,19 @@ class Long(WorkflowEntrypoint[Any]):
         return total + sum(both)
 
 
+class OtherFleet(WorkflowEntrypoint[Any]):
+    """Some of its steps are for a process that serves another queue."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        there = {"queue": "other", "retries": QUICK}
+        parts = await asyncio.gather(
+            step.do("here", multiply, 2, 3),
+            step.do("there", there, multiply, 3, 10),
+            step.do("there too", there, add, 1, 2),
+        )
+        return await step.do("sum", sum, parts)
+
+
 def _detach() -> None:
     """As the supervisor does when a moment has passed."""
     for process in current.processes:
@@ -209,4 +222,5 @@ SCENARIOS = [
     Scenario("restarted", Interrupted, 34, params={"action": "restart"}),
     Scenario("terminated", Interrupted, None, InstanceStatus.TERMINATED, params={"action": "terminate"}),
     Scenario("long bodies", Long, 6),
+    Scenario("another fleet", OtherFleet, 39, queues=(("default",), ("other",))),
 ]

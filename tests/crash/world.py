@@ -111,7 +111,9 @@ class Process:
 
     @property
     def busy(self) -> bool:
-        return not self.life.dead and bool(self.runtime.running or self.runtime.bodies.busy)
+        return not self.life.dead and bool(
+            self.runtime.running or self.runtime.bodies.busy or self.runtime.completions.busy
+        )
 
 
 @dataclass

@@ -76,23 +76,28 @@ def test_a_worker_that_serves_both_fleets_pauses_when_its_parallel_steps_have_en
 ) -> None:
     own: list[Any] = []
 
+    def pause() -> None:
+        own[0].pause()
+        while bench.doorbell.due() is not None:
+            pass  # lost: the holder has to see it by itself
+
     class Both(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> list[str]:
             async def later(name: str) -> str:
                 bodies.ran.append(name)
                 if name == "a":
-                    own[0].pause()
+                    pause()
                 for _ in range(20 if name == "b" else 1):
                     await asyncio.sleep(0.005)
                 return name
 
             def now(name: str) -> str:
                 if name == "a":
-                    own[0].pause()
+                    pause()
                 return str(bodies(name)())
 
             body = now if colour == "def" else later
-            return list(await asyncio.gather(*(step.do(name, body, name, queue="gpu") for name in "ab")))
+            return list(await asyncio.gather(*(step.do(name, body, name, queue="gpu") for name in "xab")))
 
     both = bench.worker(registry=bench.registry, queues=("default", "gpu"))
     own.append(bench.create(Both))
@@ -102,8 +107,8 @@ def test_a_worker_that_serves_both_fleets_pauses_when_its_parallel_steps_have_en
     bench.work(both)
     bench.clock.advance("10 seconds")
     bench.work(both)
-    assert own[0].result(timeout=0) == ["a", "b"]
-    assert sorted(bodies.ran) == ["a", "b"]
+    assert own[0].result(timeout=0) == ["x", "a", "b"]
+    assert sorted(bodies.ran) == ["a", "b", "x"]
 
 
 @pytest.mark.parametrize("rest", [True, False])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import EventTimeoutError, WorkflowEntrypoint
+from orchestrator.engine import pump
 from tests.engine.bench import Bench, Bodies, Failing, Own, steps_of
 
 
@@ -102,6 +103,43 @@ def test_shared_steps_that_nobody_took_yet_wait_for_the_resume(bench: Bench, bod
     assert instance.result(timeout=0) == ["a", "b", "c"]
 
 
+def test_nothing_rings_for_an_instance_while_it_is_paused(bench: Bench, own: Own) -> None:
+    class Both(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            async def work() -> None:
+                own(event).pause()
+
+            await asyncio.gather(step.sleep("nap", "1 hour"), step.do("work", work))
+
+    instance = bench.run(Both)
+    assert instance.status().status == "paused"
+    bench.clock.advance("30 days")
+    pump.tick(bench.runtime)
+    assert bench.doorbell.pending() == []
+    assert bench.rows("SELECT ring_at FROM @timers") == [(None,)]
+
+
+def test_a_pause_in_the_last_step_holds_the_end_back_too(bench: Bench, own: Own) -> None:
+    """What comes after the step may fail, and whoever pauses to mend that must find the instance paused."""
+    mended = False
+
+    class Last(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> str:
+            await step.do("last", lambda: own(event).pause() and None)
+            if not mended:
+                raise ValueError("not mended yet")
+            return "mended"
+
+    instance = bench.run(Last)
+    assert instance.status().status == "paused"
+    assert steps_of(instance)["last-1"].status == "complete"
+    mended = True
+    bench.restart_process()
+    instance.resume()
+    bench.work()
+    assert instance.result(timeout=0) == "mended"
+
+
 @pytest.mark.parametrize("lasts", ["1 minute", "10 days"])
 def test_every_deadline_is_put_off_by_the_length_of_the_pause(bench: Bench, lasts: str) -> None:
     class Sleeper(WorkflowEntrypoint):
@@ -139,7 +177,8 @@ def test_a_retry_that_another_worker_owes_is_put_off_too(bench: Bench, bodies: B
     class Fan(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:
             def failing() -> str:
-                own(event).pause()
+                if body.attempts == 0:
+                    own(event).pause()
                 return body()
 
             return await step.do("try", {"retries": {"limit": 1, "delay": "1 hour"}, "queue": "gpu"}, failing)

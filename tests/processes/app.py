@@ -100,9 +100,7 @@ class Chain(WorkflowEntrypoint[Plan]):
     async def run(self, event: WorkflowEvent[Plan], step: WorkflowStep) -> int:
         total = 0
         for index in range(event.payload.count):
-            total += await step.do(
-                f"step {index}", {"retries": AT_ONCE}, one if index % 2 else one_async, event.payload, index
-            )
+            total += await step.do(f"step {index}", {"retries": AT_ONCE}, _body(index % 2 == 0), event.payload, index)
         return total
 
 
@@ -112,9 +110,7 @@ class BlockingChain(WorkflowEntrypoint[Plan]):
     def run(self, event: WorkflowEvent[Plan], step: BlockingWorkflowStep) -> int:
         total = 0
         for index in range(event.payload.count):
-            total += step.do(
-                f"step {index}", {"retries": AT_ONCE}, one if index % 2 else one_async, event.payload, index
-            )
+            total += step.do(f"step {index}", {"retries": AT_ONCE}, _body(index % 2 == 0), event.payload, index)
         step.sleep("a moment", 5)
         return total
 

@@ -109,6 +109,21 @@ def test_a_worker_leaves_a_workflow_that_it_does_not_know_to_others(site: Site, 
     assert site.client.workflow("only").create().result(PATIENCE_S) == "only this"
 
 
+def test_a_sleep_ends_in_time_though_the_workers_clocks_differ(site: Site, own_stage: Stage) -> None:
+    site.worker()
+    site.worker(ORCHESTRATOR_APP=str(Path(__file__).with_name("late_clock.py")), BEHIND_MS="150")
+
+    instances = [own_stage.start("nap", wait_ms=200) for _ in range(12)]
+
+    for instance in instances:
+        instance.result(PATIENCE_S)
+        nap = next(step for step in instance.describe().steps if step.name == "nap")
+        assert nap.started_at is not None
+        assert nap.ended_at is not None
+        # A countdown that comes early by the other's clock is spent; the pump makes up for a lost one after 5 s.
+        assert nap.ended_at - nap.started_at < 200 + 150 + 2500
+
+
 @pytest.mark.parametrize("command", ["orchestrator", "celery"])
 def test_a_worker_refuses_a_database_that_is_behind_and_says_what_to_run(
     empty_postgres_url: str, valkey_url: str, tmp_path: Path, command: str

@@ -1,0 +1,63 @@
+"""The rows of attempts that this process has in hand, from the claim to the commit; it reads and writes none of them.
+
+A row that stands in this worker's name and is not in hand has been lost on the way, and is for others again. So whoever
+works on one keeps a reference to it for as long as the row is its own: what is referred to is in hand.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from orchestrator.clock import monotonic
+
+
+class HeldRow:
+    """One of them. Its body may begin once, unless it is taken back before."""
+
+    __slots__ = ("__weakref__", "begun", "id", "pk", "taken_back", "waits_since")
+
+    def __init__(self, id: int, pk: int) -> None:
+        self.id = id
+        self.pk = pk
+        self.begun = False
+        self.taken_back = False
+        self.waits_since: float | None = None
+        """Since when (in monotonic time) it waits for its turn, behind others that were taken together with it."""
+
+
+class HeldRows:
+    def __init__(self) -> None:
+        self._rows: weakref.WeakValueDictionary[int, HeldRow] = weakref.WeakValueDictionary()
+        self._lock = threading.Lock()
+
+    def hold(self, id: int, pk: int) -> HeldRow:
+        row = HeldRow(id, pk)
+        with self._lock:
+            self._rows[id] = row
+        return row
+
+    def begin(self, row: HeldRow) -> bool:
+        """Whether its body may begin now; if so, nobody takes it back any more."""
+        with self._lock:
+            row.begun = not row.taken_back
+        return row.begun
+
+    def ids(self) -> set[int]:
+        return {row.id for row in self._alive()}
+
+    def take_back(self, patience_s: float) -> list[HeldRow]:
+        """Those that have waited for their turn for so long; their bodies will not begin here."""
+        too_old = monotonic() - patience_s
+        found = []
+        for row in self._alive():
+            if row.waits_since is None or row.waits_since > too_old:
+                continue
+            with self._lock:
+                if not row.begun and not row.taken_back:
+                    row.taken_back = True
+                    found.append(row)
+        return found
+
+    def _alive(self) -> list[HeldRow]:
+        return [row for row in (reference() for reference in self._rows.valuerefs()) if row is not None]
