@@ -19,6 +19,8 @@ from tests.services import ServiceError
 
 log = logging.getLogger(__name__)
 
+START_S = 30.0
+
 
 class Injector:
     def __init__(self, site: Site, recovery: Recovery, seed: int, every_s: tuple[float, float]) -> None:
@@ -48,6 +50,7 @@ class Injector:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             time.sleep(self._random.uniform(*self._every_s))
+            self._wait_for_workers()
             kind = self._random.choices(kinds, weights)[0]
             name = kind.__name__.replace("_", " ")
             log.info("fault: %s", name)
@@ -57,6 +60,15 @@ class Injector:
             except (OSError, ServiceError, OrchestratorError, SQLAlchemyError):
                 log.exception("the fault could not be made")
             self._revive()
+
+    def _wait_for_workers(self) -> None:
+        """A fault that meets nobody at work shows nothing: wait until those that were replaced have started."""
+        give_up_at = time.monotonic() + START_S
+        while time.monotonic() < give_up_at:
+            with suppress(OrchestratorError, SQLAlchemyError):
+                if self._site.alive() >= len(self._site.workers):
+                    return
+            time.sleep(0.1)
 
     def _revive(self) -> None:
         """As whatever runs workers does: one that has ended is started again."""

@@ -28,7 +28,7 @@ def written(
         f"  wrong            {len(verdict.wrong)}",
         f"  begun after their result was stored        {len(verdict.after_commit)}",
         f"    in a process that had just been frozen   {verdict.after_a_freeze}",
-        f"  begun twice under one attempt's number     {verdict.begun_twice}",
+        f"  begun again under the same number          {verdict.begun_twice} (handed over by a worker that stopped)",
         f"  slowest call of a client                   {crowd.slowest_call_s:.2f} s",
         "",
         f"  faults           {sum(faults.values())}",

@@ -37,7 +37,7 @@ def run(
 ) -> Result:
     began = time.monotonic()
     with open_site(folder, database, workers) as site:
-        _wait_until(lambda: len(site.registered()) >= workers, START_S)
+        _wait_until(lambda: site.alive() >= workers, START_S)
         recovery = Recovery(site)
         crowd = Crowd(site, seed, at_once)
         injector = Injector(site, recovery, seed, every_s)

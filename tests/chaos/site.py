@@ -83,10 +83,13 @@ class Site:
         worker.process.close()
         return self.start_worker(worker.options)
 
-    def registered(self) -> list[str]:
-        """Worker ids with a heartbeat."""
+    def alive(self) -> int:
+        """How many workers have a process with a fresh heartbeat."""
         with self.database.read() as connection:
-            return [row.id for row in workers.all_(connection)]
+            rows = workers.all_(connection)
+        since = self.database.clock.now_ms() - 2 * HEARTBEAT_MS
+        beating = {process_of(row.id)[1] for row in rows if row.heartbeat_at >= since}
+        return sum(bool(members(worker.process.pid) & beating) for worker in self.workers)
 
     def claims_of(self, pids: set[int]) -> dict[int, tuple[int, str]]:
         """What these processes hold now: (fence, worker) by instance."""
