@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from orchestrator import client as client_module
+from orchestrator.client import instance as instance_module
 from tests.cli.processes import ORCHESTRATOR, PYTHON
 from tests.processes.app import Chain
 from tests.processes.workers import PATIENCE_S, Site, Stage, reaches, until
@@ -86,8 +86,8 @@ def test_a_watcher_in_another_process_is_told_by_redis(
     busy_site: Site, lasting_stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whoever waits looks by itself only so seldom that no test could pass by it.
-    monkeypatch.setattr(client_module, "FIRST_LOOK_S", 20.0)
-    monkeypatch.setattr(client_module, "LAST_LOOK_S", 20.0)
+    monkeypatch.setattr(instance_module, "FIRST_LOOK_S", 20.0)
+    monkeypatch.setattr(instance_module, "LAST_LOOK_S", 20.0)
 
     late_ms = [_told_late_ms(busy_site, lasting_stage, number) for number in range(3)]
 

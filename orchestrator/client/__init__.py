@@ -1,0 +1,7 @@
+"""The way in from any process: start instances, look at them, act on them; it runs no workflow code and no steps."""
+
+from orchestrator.client.instance import Instance, InstanceState
+from orchestrator.client.root import Client, load_doorbell
+from orchestrator.client.workflow import WorkflowClient
+
+__all__ = ["Client", "Instance", "InstanceState", "WorkflowClient", "load_doorbell"]

@@ -1,0 +1,149 @@
+"""A handle of one instance: look at it, wait for it, act on it; it runs none of its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import inspection
+from orchestrator.clock import monotonic
+from orchestrator.engine import events, lifecycle
+from orchestrator.engine.admission import Desk
+from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
+from orchestrator.inspection import InstanceDetail
+from orchestrator.names import check_event_type
+from orchestrator.serialization import check_size, decode, encode
+from orchestrator.statuses import FINITE, InstanceStatus
+from orchestrator.store import instances
+
+if TYPE_CHECKING:
+    from orchestrator.client.root import Client
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.002, 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceState:
+    status: InstanceStatus
+    output: Any
+    """The return value of `run`; None until the instance is complete."""
+    error: dict[str, Any] | None
+    """`{"name", "message"}` of what it failed with; None unless it has errored."""
+
+
+class Instance:
+    """A handle; it reads and writes through its client. `id` is unique within its workflow."""
+
+    def __init__(self, client: Client, workflow: str, id: str, pk: int) -> None:
+        self.id = id
+        self.workflow = workflow
+        self._client = client
+        self._pk = pk
+
+    def __repr__(self) -> str:
+        return f"<Instance {self.workflow}/{self.id}>"
+
+    def status(self) -> InstanceState:
+        with self._client.reading() as connection:
+            row = instances.state(connection, self._pk)
+        if row is None:
+            raise self._gone()
+        return InstanceState(
+            InstanceStatus(row.status),
+            None if row.output is None else decode(row.output),
+            None if row.error is None else inspection.public_error(row.error),
+        )
+
+    def describe(self) -> InstanceDetail:
+        """Everything about the current run: its steps, attempts, and what it waits for."""
+        with self._client.reading() as connection:
+            detail = inspection.describe(connection, self._pk)
+        if detail is None:
+            raise self._gone()
+        return detail
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end, at most `timeout` seconds, and return the output.
+
+        Raises InstanceErrored, InstanceTerminated, ResultTimeout.
+        """
+        for _ in self._looks(timeout):
+            state = self.status()
+            if state.status == InstanceStatus.COMPLETE:
+                return state.output
+            if state.status == InstanceStatus.ERRORED:
+                error = state.error or {}
+                raise InstanceErrored(
+                    f"Instance {self.id!r} of workflow {self.workflow!r} ended with {error.get('name')}: "
+                    f"{error.get('message')}",
+                    error=error,
+                )
+            if state.status == InstanceStatus.TERMINATED:
+                raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
+        raise ResultTimeout(f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds.")
+
+    def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
+        """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
+        seen: int | None = None
+        for _ in self._looks(timeout):
+            detail = self.describe()
+            if detail.version != seen:
+                seen = detail.version
+                yield detail
+            if detail.status in FINITE:
+                return
+        raise ResultTimeout(f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds.")
+
+    def pause(self) -> InstanceState:
+        """Let running attempts finish and start nothing new. Raises ActionNotAllowed once it has ended."""
+        return self._act(lifecycle.pause)
+
+    def resume(self) -> InstanceState:
+        """Go on after a pause; all deadlines are put off by its length. Raises ActionNotAllowed once it has ended."""
+        return self._act(lifecycle.resume)
+
+    def terminate(self) -> InstanceState:
+        """End it now. Raises ActionNotAllowed if it has ended already."""
+        return self._act(lifecycle.terminate)
+
+    def restart(self) -> InstanceState:
+        """Run it again from the start with the same id and params; earlier runs stay stored."""
+        return self._act(lifecycle.restart)
+
+    def delete(self) -> None:
+        """Remove it and everything it has stored; the id may be used again."""
+        if not lifecycle.delete(self._client.desk, self._pk):
+            raise self._gone()
+
+    def send_event(self, type: str, payload: Any = None) -> None:
+        """Wake the oldest wait for this type, or keep the event until one comes.
+
+        Raises InvalidEventType, PayloadTooLarge, NotSerializableError.
+        """
+        desk = self._client.desk
+        what = f"The payload of event {check_event_type(type)!r}"
+        text = check_size(encode(payload, what=what), what, desk.settings.max_payload_bytes)
+        if not events.send(desk, self._pk, type, text):
+            raise self._gone()
+
+    def _act(self, action: Callable[[Desk, int], bool]) -> InstanceState:
+        if not action(self._client.desk, self._pk):
+            raise self._gone()
+        return self.status()
+
+    def _looks(self, timeout: float | None) -> Iterator[None]:
+        """Time to look: at once, whenever the notifier says so, and at growing intervals in case it says nothing."""
+        notifier = self._client.desk.notifier
+        until = None if timeout is None else monotonic() + timeout
+        pause_s = FIRST_LOOK_S
+        while True:
+            yield
+            left = LAST_LOOK_S if until is None else until - monotonic()
+            if left <= 0:
+                return
+            notifier.wait(self._pk, min(pause_s, left))
+            pause_s = min(pause_s * 1.3, LAST_LOOK_S)
+
+    def _gone(self) -> InstanceNotFound:
+        return InstanceNotFound(f"Workflow {self.workflow!r} has no instance with id {self.id!r} any more.")

@@ -1,0 +1,19 @@
+"""The read model: workflows and instances as people see them; it changes nothing."""
+
+from orchestrator.inspection.detail import describe
+from orchestrator.inspection.lists import MAX_PAGE, list_instances, list_workflows
+from orchestrator.inspection.steps import public_error
+from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
+
+__all__ = [
+    "MAX_PAGE",
+    "AttemptView",
+    "InstanceDetail",
+    "InstanceView",
+    "StepView",
+    "WorkflowView",
+    "describe",
+    "list_instances",
+    "list_workflows",
+    "public_error",
+]

@@ -1,0 +1,68 @@
+"""One instance with everything there is to see of its current run."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.durations import in_words
+from orchestrator.inspection.lists import summary
+from orchestrator.inspection.steps import identity_of, public_error, steps_of
+from orchestrator.inspection.views import InstanceDetail
+from orchestrator.serialization import decode
+from orchestrator.statuses import RETRY, InstanceStatus, StepKind
+from orchestrator.store import attempts, reading, timers
+from orchestrator.transitions import ALLOWED
+
+
+def describe(connection: Connection, pk: int) -> InstanceDetail | None:
+    """Everything there is to see of an instance's current run; None if it is gone."""
+    row = reading.detail(connection, pk)
+    if row is None:
+        return None
+    tried = attempts.of_run(connection, pk, row.run)
+    waiting = timers.of_instance(connection, pk)
+    # Last: a step that is settled while we look must not be missing in all three.
+    journal = reading.steps_of(connection, pk, row.run)
+    steps = steps_of(journal, tried, waiting)
+    status = InstanceStatus(row.status)
+    return InstanceDetail(
+        **summary(row),
+        params=decode(row.params),
+        output=None if row.output is None else decode(row.output),
+        error=None if row.error is None else public_error(row.error),
+        step_count=len(steps),
+        steps=steps,
+        waiting_for=_waiting_for(status, waiting, row.paused_at),
+        allowed_actions=list(ALLOWED[status]),
+        version=_version(row, journal, tried, waiting),
+    )
+
+
+def _version(row: Any, journal: Sequence[Any], tried: Sequence[Any], waiting: Sequence[Any]) -> int:
+    attempts_seen = [(attempt.id, attempt.state) for attempt in tried]
+    waits_seen = [(wait.key, wait.due_at) for wait in waiting]
+    return zlib.crc32(repr((row.run, row.status, len(journal), attempts_seen, waits_seen)).encode())
+
+
+def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], paused_at: int | None) -> str | None:
+    if status == InstanceStatus.PAUSED:
+        return "paused; resume it to go on"
+    if status == InstanceStatus.QUEUED:
+        return "a worker"
+    if not waiting or status not in (InstanceStatus.WAITING, InstanceStatus.RUNNING):
+        return None
+    return ", ".join(_in_words(row) for row in waiting[:3]) + (
+        f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
+    )
+
+
+def _in_words(row: Any) -> str:
+    name = identity_of(row.key, 0)["label"]
+    lasts = in_words(max(row.due_at - row.started_at, 0))
+    if row.kind == StepKind.WAIT_FOR_EVENT:
+        return f"event {row.event_type!r} ({name}, for {lasts} at most)"
+    return f"the next attempt of {name} (after {lasts})" if row.kind == RETRY else f"{name} to end (a sleep of {lasts})"

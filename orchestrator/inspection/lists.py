@@ -1,0 +1,72 @@
+"""Pages of workflows and instances; what one instance consists of is not looked at here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.errors import UsageError
+from orchestrator.inspection.views import InstanceView, WorkflowView
+from orchestrator.statuses import InstanceStatus
+from orchestrator.store import reading
+
+MAX_PAGE = 10_000
+
+
+def list_workflows(connection: Connection) -> list[WorkflowView]:
+    counts, triggered = reading.counts(connection), reading.triggered(connection)
+    return [
+        WorkflowView(
+            name=row.name,
+            class_name=row.class_name,
+            module=row.module,
+            queue=row.queue,
+            created_at=row.created_at,
+            seen_at=row.seen_at,
+            triggered_at=triggered.get(row.name),
+            instances=counts.get(row.name, {}),
+        )
+        for row in reading.workflows(connection)
+    ]
+
+
+def list_instances(
+    connection: Connection,
+    *,
+    workflow: str | None = None,
+    statuses: Sequence[str] | None = None,
+    limit: int = 25,
+    cursor: int | None = None,
+    oldest_first: bool = False,
+) -> list[InstanceView]:
+    """One page, newest first unless asked otherwise. Raises UsageError for a limit or a status that there is not."""
+    _check_limit(limit)
+    for status in statuses or ():
+        if status not in set(InstanceStatus):
+            raise UsageError(f"There is no status called {status!r}; there are {', '.join(InstanceStatus)}.")
+    rows = reading.page(
+        connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first
+    )
+    return [InstanceView(**summary(row)) for row in rows]
+
+
+def _check_limit(limit: Any) -> None:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
+        raise UsageError(f"limit must be 1 to {MAX_PAGE:,}, not {limit!r}.")
+
+
+def summary(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.instance_id,
+        "workflow": row.workflow,
+        "status": row.status,
+        "run": row.run,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "ended_at": row.ended_at,
+        "modified_at": row.modified_at,
+        "trigger": row.trigger,
+        "cursor": row.id,
+    }

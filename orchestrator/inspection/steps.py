@@ -1,0 +1,112 @@
+"""The steps of a run, put together from its journal, its attempts and what waits; it reads nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.authoring.policy import stored_config
+from orchestrator.inspection.views import AttemptView, StepView
+from orchestrator.names import step_label
+from orchestrator.serialization import decode
+from orchestrator.statuses import RETRY, AttemptState, StepKind, StepStatus
+
+
+def steps_of(journal: Sequence[Any], tried: Sequence[Any], waiting: Sequence[Any]) -> list[StepView]:
+    logs: dict[str, list[Any]] = {}
+    for attempt in tried:
+        logs.setdefault(attempt.key, []).append(attempt)
+    steps = [_finished(row, logs.pop(row.key, [])) for row in journal]
+    done = {row.key for row in journal}
+    for row in waiting:
+        if row.key not in done:
+            steps.append(_waiting(row, logs.pop(row.key, [])))
+    steps += [_open(key, rows) for key, rows in logs.items()]
+    return sorted(steps, key=lambda step: step.position)
+
+
+def identity_of(key: str, position: int) -> dict[str, Any]:
+    kind, _, rest = key.partition(":")
+    name, _, count = rest.rpartition(":")
+    return {
+        "kind": kind,
+        "name": name,
+        "count": int(count),
+        "label": step_label(name, int(count)),
+        "position": position,
+    }
+
+
+def _finished(row: Any, tried: list[Any]) -> StepView:
+    tried = [attempt for attempt in tried if attempt.state == AttemptState.FAILED]
+    log = [_attempt(attempt) for attempt in tried]
+    identity = identity_of(row.key, row.position)
+    if identity["kind"] == StepKind.DO and not any(attempt.attempt == row.attempts for attempt in log):
+        log.append(
+            AttemptView(
+                attempt=row.attempts, status=_settled(row), started_at=row.started_at, ended_at=row.ended_at,
+                error=None if row.error is None else public_error(row.error), worker=row.worker,
+            )
+        )  # fmt: skip
+    started = min([row.started_at, *(attempt.started_at for attempt in tried if attempt.started_at)])
+    config = row.config if identity["kind"] != StepKind.DO else stored_config(row.config).shown
+    return StepView(
+        **identity,
+        status=_settled(row),
+        started_at=started,
+        ended_at=row.ended_at,
+        attempts=row.attempts,
+        attempt_log=log,
+        output=None if row.result is None else decode(row.result),
+        error=None if row.error is None else public_error(row.error),
+        config=None if config is None else decode(config),
+    )
+
+
+def _settled(row: Any) -> StepStatus:
+    return StepStatus.COMPLETE if row.error is None else StepStatus.ERRORED
+
+
+def _waiting(row: Any, tried: list[Any]) -> StepView:
+    log = [_attempt(attempt) for attempt in tried]
+    identity = identity_of(row.key, row.position)
+    return StepView(
+        **identity,
+        status="retrying" if row.kind == RETRY else "waiting",
+        started_at=log[0].started_at if log else row.started_at,
+        due_at=row.due_at,
+        attempts=len(log),
+        attempt_log=log,
+        error=log[-1].error if log else None,
+        config={"type": row.event_type} if row.event_type else None,
+    )
+
+
+def _open(key: str, rows: list[Any]) -> StepView:
+    last = rows[-1]
+    status = {AttemptState.READY: "queued", AttemptState.RUNNING: "running", AttemptState.FAILED: "retrying"}
+    return StepView(
+        **identity_of(key, last.position),
+        status=status[AttemptState(last.state)],
+        started_at=rows[0].started_at,
+        attempts=last.attempt,
+        attempt_log=[_attempt(row) for row in rows],
+        config=decode(stored_config(last.config).shown),
+    )
+
+
+def _attempt(row: Any) -> AttemptView:
+    return AttemptView(
+        attempt=row.attempt,
+        status={"failed": "errored", "ready": "queued"}.get(row.state, row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        error=None if row.error is None else public_error(row.error),
+        worker=row.worker,
+    )
+
+
+def public_error(text: str) -> dict[str, Any]:
+    """What is shown of a stored error: its name and message."""
+    data = decode(text)
+    return {"name": data.get("name"), "message": data.get("message")}
