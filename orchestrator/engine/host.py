@@ -40,14 +40,14 @@ class Host:
     def stop(self, grace_s: float = 10.0) -> bool:
         """Hand over what can't be finished in time, and leave nothing that has to run out first.
 
-        True if no body runs any more. Only the first call does anything; others wait for it.
+        True if no user code runs any more. Only the first call does anything; others wait for it.
         """
         runtime = self.runtime
         runtime.stopping.set()
         with self._stops:
             if not self._stop.is_set():
                 self._hand_over(grace_s)
-        return not runtime.running and not runtime.holding
+        return not (runtime.running or runtime.holding or runtime.stuck)
 
     def _hand_over(self, grace_s: float) -> None:
         runtime = self.runtime

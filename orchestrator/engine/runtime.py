@@ -138,6 +138,8 @@ class Runtime:
         """Bodies that run now, by the id of their order."""
         self.abandoned: set[int] = set()
         """Orders whose body went past its timeout and can't be stopped."""
+        self.stuck = 0
+        """Threads lost to a `run` that never comes back."""
         self.runner = Runner(
             self.clock,
             self.settings.max_payload_bytes,

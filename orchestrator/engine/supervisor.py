@@ -163,6 +163,7 @@ class Supervisor:
             )  # fmt: skip
             self._take_from(pk, activation.fence)
             del runtime.holding[pk]
+            runtime.stuck += 1
             if runtime.killable:
                 self._end_process()
             self._recycle()
