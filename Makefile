@@ -10,9 +10,14 @@ PEERS := $(VENV)/.peers
 APP ?= examples/documents/app.py
 # Each pytest process starts a PostgreSQL and a Valkey of its own, so a big machine need not start as many as it has cores.
 PYTEST_ARGS ?= -n logical --maxprocesses=4 --dist=worksteal
+# What `make chaos` breaks; the same seed gives the same programs and the same faults.
+SEED ?= 1
+MINUTES ?= 1
+DATABASE ?= postgres
+WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format types arch docs bench clean
+.PHONY: help demo dev test lint format types arch docs chaos bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +56,9 @@ arch: $(INSTALLED) ## Check who imports whom
 
 docs: $(INSTALLED) ## Check that what the pages say is true: links, code, commands
 	$(BIN)/python -m pytest tests/test_docs.py
+
+chaos: $(INSTALLED) ## Break workers, broker and database under random workflows (SEED=1 MINUTES=1 DATABASE=postgres WORKERS=2)
+	$(BIN)/python -m tests.chaos --seed $(SEED) --minutes $(MINUTES) --database $(DATABASE) --workers $(WORKERS) $(CHAOS_ARGS)
 
 bench: $(PEERS) ## Measure our speed and that of peers, on the same work (BENCH_ARGS=--quick)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

@@ -16,6 +16,7 @@ PATIENT: Any = {"limit": 100, "delay": 100, "backoff": "constant"}
 """No number of killed workers may use up the attempts of a step that is meant to succeed."""
 EVENT_TIMEOUT = "1 day"
 NEVER = "never"
+SLOW_TIMEOUT_MS = 300
 
 
 def note(folder: str, ctx: StepContext, word: str) -> None:
@@ -29,7 +30,12 @@ def note(folder: str, ctx: StepContext, word: str) -> None:
 
 
 def config_of(op: Op) -> Any:
-    return {"retries": {"limit": op["limit"], "delay": 50} if op["op"] == "fail" else PATIENT}
+    config: Any = {"retries": {"limit": op["limit"], "delay": 50} if op["op"] == "fail" else PATIENT}
+    return {**config, "timeout": SLOW_TIMEOUT_MS} if op["op"] == "slow" else config
+
+
+def seconds_of(op: Op, ctx: StepContext) -> float:
+    return float(0 if op["op"] == "slow" and ctx.attempt > 1 else op["ms"] / 1000)
 
 
 def outcome(op: Op, ctx: StepContext) -> Any:
@@ -43,14 +49,14 @@ def outcome(op: Op, ctx: StepContext) -> Any:
 def body_of(op: Op, folder: str) -> Callable[..., Any]:
     def body(ctx: StepContext) -> Any:
         note(folder, ctx, "began")
-        time.sleep(op["ms"] / 1000)
+        time.sleep(seconds_of(op, ctx))
         value = outcome(op, ctx)
         note(folder, ctx, "ended")
         return value
 
     async def async_body(ctx: StepContext) -> Any:
         note(folder, ctx, "began")
-        await asyncio.sleep(op["ms"] / 1000)
+        await asyncio.sleep(seconds_of(op, ctx))
         value = outcome(op, ctx)
         note(folder, ctx, "ended")
         return value

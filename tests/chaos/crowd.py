@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.client import Client, Instance
 from orchestrator.errors import ActionNotAllowed, DatabaseUnavailable, InstanceAlreadyExists, OrchestratorError
 from tests.chaos import programs
-from tests.chaos.doorbell import FOLDER
+from tests.chaos.doorbell import FOLDER, SEED
 from tests.chaos.programs import Program
 from tests.chaos.site import Site
 
@@ -36,7 +36,7 @@ class Started:
 
 class Crowd:
     def __init__(self, site: Site, seed: int, at_once: int) -> None:
-        os.environ[FOLDER] = str(site.folder)
+        os.environ |= {FOLDER: str(site.folder), SEED: f"{seed}/crowd"}
         self._site = site
         self._seed = seed
         self._at_once = at_once
@@ -64,6 +64,8 @@ class Crowd:
 
     def close(self) -> None:
         self._client.close()
+        for name in (FOLDER, SEED):
+            del os.environ[name]
 
     def _run(self) -> None:
         while not self._stop.is_set() or self._calls:

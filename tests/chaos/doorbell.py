@@ -16,6 +16,8 @@ from tasks.doorbell import CeleryDoorbell
 PATH = "tests.chaos.doorbell:UnreliableDoorbell"
 FOLDER = "CHAOS_FOLDER"
 """The variable that says where to write down what was done to whom."""
+SEED = "CHAOS_SEED"
+"""The variable that says which of its messages a process loses: the nth of it has the same fate in every run of a seed."""
 
 LOST, DOUBLED, DELAYED = 0.2, 0.1, 0.1
 LONGEST_DELAY_S = 2.0
@@ -24,7 +26,7 @@ LONGEST_DELAY_S = 2.0
 class UnreliableDoorbell(CeleryDoorbell):
     def __init__(self, settings: Settings, **given: Any) -> None:
         super().__init__(settings, **given)
-        self._random = random.Random()
+        self._random = random.Random(os.environ.get(SEED))
         self._file = Path(os.environ[FOLDER]) / f"doorbell-{os.getpid()}"
 
     def ring(self, rings: Sequence[Ring]) -> None:

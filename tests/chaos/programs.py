@@ -100,6 +100,8 @@ class _Writer:
         random = self._random
         if kind == "long":
             kind, ms = "do", random.randint(1100, 2500)
+        if kind == "slow":
+            ms = random.choice([600, 2500])
         op = {"op": kind, "name": self._name(), "ms": ms, "value": random.randint(0, 999)}
         op["sync"] = random.random() < 0.5
         if kind == "flaky":
@@ -122,7 +124,18 @@ class _Writer:
         return f"op {self._names}"
 
 
-_LEAVES = {"do": 10, "flaky": 3, "sleep": 3, "event": 2, "no event": 1, "late": 1, "long": 1, "poison": 0.25}
+_LEAVES = {
+    "do": 10,
+    "flaky": 3,
+    "sleep": 3,
+    "event": 2,
+    "no event": 1,
+    "late": 1,
+    "long": 1,
+    "slow": 0.5,
+    "poison": 0.05,
+}
+"""`slow` is a step whose first attempt runs into its timeout, `poison` one whose first attempt ends its process."""
 
 
 def events_of(op: Op) -> list[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from orchestrator.errors import OrchestratorError
 from tests.chaos.crowd import Crowd
 from tests.chaos.injector import Injector
+from tests.chaos.plan import faults
 from tests.chaos.recovery import Recovery
 from tests.chaos.report import written
 from tests.chaos.site import open_site
@@ -36,15 +37,20 @@ def run(
     folder: Path, *, seed: int, seconds: float, workers: int, database: str, at_once: int, every_s: tuple[float, float]
 ) -> Result:
     began = time.monotonic()
-    with open_site(folder, database, workers) as site:
+    with open_site(folder, database, workers, seed) as site:
         _wait_until(lambda: site.alive() >= workers, START_S)
         recovery = Recovery(site)
         crowd = Crowd(site, seed, at_once)
-        injector = Injector(site, recovery, seed, every_s)
+        injector = Injector(site, recovery, faults(seed, every_s, postgres=site.postgres is not None))
         crowd.start()
         injector.run(seconds)
         crowd.enough()
-        _wait_until(lambda: crowd.unfinished() == 0, QUIET_S)
+
+        def all_is_quiet() -> bool:
+            injector.revive()
+            return crowd.unfinished() == 0
+
+        _wait_until(all_is_quiet, QUIET_S)
         verdict = judge(site, list(crowd.started.values()), injector.frozen)
         crowd.close()
         title = f"chaos: seed {seed}, {workers} workers, {database}, Valkey"

@@ -14,7 +14,7 @@ from orchestrator.engine.runtime import process_of
 from orchestrator.settings import Settings
 from orchestrator.store import instances, migrate, workers
 from orchestrator.store.database import Database
-from tests.chaos.doorbell import FOLDER, PATH
+from tests.chaos.doorbell import FOLDER, PATH, SEED
 from tests.cli.processes import ORCHESTRATOR
 from tests.processes.workers import Process
 from tests.services import PostgresServer, ValkeyServer
@@ -23,6 +23,9 @@ LEASE_MS, HEARTBEAT_MS, PUMP_MS, GRACE_MS = 3000, 600, 300, 1000
 """A quarter of the defaults and less, so that more happens in a minute."""
 
 LEASE_S = LEASE_MS / 1000
+
+KINDS_OF_WORKERS: list[list[str]] = [[], ["--processes", "2"], ["--pool", "prefork", "--concurrency", "4"]]
+"""Alone; a parent that sees its processes die; one that kills what ignores its timeout."""
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Site:
     workers: list[Worker]
     database: Database
     """For looking only, with a few patient connections."""
+    seed: int = 0
 
     def __post_init__(self) -> None:
         self._numbers = iter(range(1_000_000))
@@ -72,7 +76,8 @@ class Site:
     def start_worker(self, options: list[str]) -> Worker:
         number = next(self._numbers)
         log = self.folder / f"worker-{number}.log"
-        process = Process([*ORCHESTRATOR, "worker", *options], log, self.folder, self.variables)
+        variables = {**self.variables, SEED: f"{self.seed}/{number}"}
+        process = Process([*ORCHESTRATOR, "worker", *options], log, self.folder, variables)
         worker = Worker(number, options, process)
         self.workers.append(worker)
         return worker
@@ -127,9 +132,9 @@ def send(pids: set[int], number: signal.Signals) -> None:
 
 
 @contextmanager
-def open_site(folder: Path, kind: str, worker_count: int) -> Iterator[Site]:
+def open_site(folder: Path, kind: str, worker_count: int, seed: int) -> Iterator[Site]:
     """Services of its own, a migrated database, and the workers."""
-    postgres = PostgresServer(settings={"track_commit_timestamp": "on"}) if kind == "postgresql" else None
+    postgres = PostgresServer(settings={"track_commit_timestamp": "on"}) if kind == "postgres" else None
     valkey = ValkeyServer()
     try:
         valkey.start()
@@ -139,11 +144,10 @@ def open_site(folder: Path, kind: str, worker_count: int) -> Iterator[Site]:
             url = postgres.create_database("chaos")
         database = Database(url, pool_size=4)
         migrate.upgrade(database)
-        site = Site(folder, url, valkey, postgres, [], database)
+        site = Site(folder, url, valkey, postgres, [], database, seed)
         try:
             for number in range(worker_count):
-                # Every second one is a parent with two processes, which sees them die.
-                site.start_worker(["--processes", "2"] if number % 2 else [])
+                site.start_worker(KINDS_OF_WORKERS[number % len(KINDS_OF_WORKERS)])
             yield site
         finally:
             site.close()

@@ -32,7 +32,7 @@ def quick(op: Any) -> Any:
     faster = {key: quick(value) for key, value in op.items()}
     if "value" in op:
         faster["ms"] = 0
-    return {**faster, "op": "do"} if op["op"] == "poison" else faster
+    return {**faster, "op": "do"} if op["op"] in ("poison", "slow") else faster
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -54,18 +54,15 @@ def test_what_the_model_predicts_is_what_comes_out(seed: int, bench: Bench, tmp_
             assert state.status == InstanceStatus.ERRORED, program
 
 
-def test_a_seed_always_gives_the_same_programs() -> None:
-    assert [programs.generate(7, n) for n in range(50)] == [programs.generate(7, n) for n in range(50)]
-
-
 def test_every_kind_of_operation_comes_up() -> None:
-    written = str([programs.generate(1, number).op for number in range(200)])
+    written = str([programs.generate(1, number).op for number in range(500)])
 
     for kind in (
         "do",
         "flaky",
         "fail",
         "poison",
+        "slow",
         "sleep",
         "event",
         "no event",
