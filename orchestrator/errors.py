@@ -190,6 +190,18 @@ class InvalidDuration(UsageError):
     code = "invalid_duration"
 
 
+class InvalidRetention(UsageError):
+    """How long ended instances are to be kept can't be read."""
+
+    code = "retention.invalid"
+
+
+class InvalidBatch(UsageError):
+    """The batch can't be carried out as it was made; nothing of it was done."""
+
+    code = "batch.invalid"
+
+
 class ActionNotAllowed(UsageError):
     """The instance's status does not allow this action."""
 

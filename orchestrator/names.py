@@ -9,10 +9,13 @@ from orchestrator.errors import InvalidEventType, InvalidInstanceId, InvalidStep
 
 MAX_WORKFLOW_NAME = 64
 MAX_INSTANCE_ID = 100
+MAX_ADDRESS = 271
+"""Instances that a schedule starts are called after it, and that takes more than anybody may choose."""
 MAX_STEP_NAME = 256
 MAX_EVENT_TYPE = 100
 
 _NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9\-_]*")
+_ADDRESS = re.compile(r"[a-zA-Z0-9, */#_-]+")
 _NO_TEXT = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # control characters, and surrogates, which no database stores
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
@@ -46,6 +49,15 @@ def check_instance_id(instance_id: object) -> str:
     raise InvalidInstanceId(
         f"Workflow instance has invalid id {instance_id!r}: use 1 to {MAX_INSTANCE_ID} letters, digits, '-' or '_', "
         "not starting with '-'."
+    )
+
+
+def check_address(instance_id: object) -> str:
+    """Ids of instances that may exist, whoever named them."""
+    if isinstance(instance_id, str) and len(instance_id) <= MAX_ADDRESS and _ADDRESS.fullmatch(instance_id):
+        return instance_id
+    raise InvalidInstanceId(
+        f"Instance ID {instance_id!r} is invalid: ids are 1 to {MAX_ADDRESS} letters, digits and any of ', */#_-'."
     )
 
 

@@ -34,6 +34,8 @@ STATUS_BY_CODE = {
     "instance.invalid_id": 422,
     "instance.invalid_params": 422,
     "invalid_duration": 422,
+    "retention.invalid": 422,
+    "batch.invalid": 422,
     "workflow.invalid_name": 422,
     "workflow.invalid_event_type": 422,
     # What the workflow's author can mend; a request meets these only by way of a result.

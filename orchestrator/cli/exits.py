@@ -48,6 +48,8 @@ REMEDIES: dict[str, Remedy] = {
     "workflow.invalid_event_type": Remedy(USAGE, _HELP),
     "instance.invalid_params": Remedy(USAGE, "correct what was given; {command} --help shows the ways to give it"),
     "invalid_duration": Remedy(USAGE, _HELP),
+    "retention.invalid": Remedy(USAGE, _HELP),
+    "batch.invalid": Remedy(USAGE, _HELP),
     "payload.too_large": Remedy(USAGE, "store the data elsewhere and hand over a reference to it"),
     "instance.not_allowed": Remedy(CONFLICT, _DESCRIBE),
     "instance.result_timeout": Remedy(

@@ -1,7 +1,17 @@
 """The way in from any process: start instances, look at them, act on them; it runs no workflow code and no steps."""
 
+from orchestrator.client.batches import BatchCreated, BatchDeleted, BatchError
 from orchestrator.client.instance import Instance, InstanceState
 from orchestrator.client.root import Client, load_doorbell
 from orchestrator.client.workflow import WorkflowClient
 
-__all__ = ["Client", "Instance", "InstanceState", "WorkflowClient", "load_doorbell"]
+__all__ = [
+    "BatchCreated",
+    "BatchDeleted",
+    "BatchError",
+    "Client",
+    "Instance",
+    "InstanceState",
+    "WorkflowClient",
+    "load_doorbell",
+]

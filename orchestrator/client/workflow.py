@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any, Generic
 from orchestrator import inspection
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import DEFAULT_QUEUE, Definition
+from orchestrator.client import batches
+from orchestrator.client.batches import BatchCreated, BatchDeleted
 from orchestrator.client.instance import Instance
-from orchestrator.engine.admission import create
+from orchestrator.engine import admission
+from orchestrator.engine.admission import New
 from orchestrator.errors import InstanceNotFound, WorkflowNotFound
 from orchestrator.inspection import InstanceView, WorkflowView
 from orchestrator.names import is_text
+from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode
 from orchestrator.store import instances, reading
 
@@ -28,21 +32,63 @@ class WorkflowClient(Generic[P]):
         self._definition = definition
 
     def create(
-        self, params: P | Mapping[str, Any] | None = None, *, id: str | None = None, trigger: str = "api"
+        self,
+        params: P | Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        retention: Retention | Mapping[str, Any] | None = None,
+        trigger: str = "api",
     ) -> Instance:
-        """Start an instance; it is durable when this returns.
+        """Start an instance; it is durable when this returns. `retention` says how long to keep it once it has ended:
+        `{"success_retention": "7 days", "error_retention": "forever"}`.
 
-        Raises InvalidParams, InvalidInstanceId, InstanceAlreadyExists, PayloadTooLarge, NotSerializableError.
+        Raises InvalidParams, InvalidInstanceId, InstanceAlreadyExists, PayloadTooLarge, NotSerializableError,
+        InvalidRetention.
         """
-        desk = self.client.desk
-        what = f"The params of workflow {self.name!r}"
-        if self._definition is not None:
-            text = self._definition.encode_params(params)
-        else:
-            text = encode({} if params is None else params, what=what)
-        check_size(text, what, desk.settings.max_payload_bytes)
-        pk, chosen = create(desk, self.name, self._queue, text, instance_id=id, trigger=trigger)
-        return Instance(self.client, self.name, chosen, pk)
+        new = New.of(self._encoded(params), id, Retention.of(retention))
+        pk = admission.create(self.client.desk, self.name, self._queue, new, trigger=trigger)
+        return Instance(self.client, self.name, new.id, pk)
+
+    def create_batch(
+        self,
+        instances: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        count: int | None = None,
+        params: P | Mapping[str, Any] | None = None,
+        retention: Retention | Mapping[str, Any] | None = None,
+        trigger: str = "api",
+    ) -> BatchCreated:
+        """Start 1 to 100 instances in one transaction: `count` alike, or one for each mapping with `id`, `params`,
+        `retention` (all optional; `params` and `retention` here are for those that have none).
+
+        An id that is taken or given twice is an error of its own and keeps no other from being created. Raises, before
+        anything is created, InvalidBatch and whatever `create` raises.
+        """
+        given = batches.to_create(instances, count)
+        chosen = Retention.of(retention)
+        many = [
+            New.of(
+                self._encoded(item.get("params", params)),
+                item.get("id"),
+                Retention.of(item["retention"]) if item.get("retention") is not None else chosen,
+            )
+            for item in given
+        ]
+        batches.check_together(many, self.client.desk.settings.max_payload_bytes)
+        first = {new.id: new for new in reversed(many)}
+        keys = admission.create_many(self.client.desk, self.name, self._queue, list(first.values()), trigger=trigger)
+        made = [
+            Instance(self.client, self.name, id, keys[id]) for id in dict.fromkeys(new.id for new in many) if id in keys
+        ]
+        return BatchCreated(made, batches.not_created(self.name, many, set(keys)))
+
+    def delete_batch(self, ids: Sequence[str]) -> BatchDeleted:
+        """Remove 1 to 100 instances in one transaction. An id that does not exist is an error of its own.
+
+        Raises, before anything is removed, InvalidBatch and InvalidInstanceId.
+        """
+        gone = admission.delete_many(self.client.desk, self.name, batches.to_delete(ids))
+        return batches.deleted(self.name, ids, gone)
 
     def get(self, id: str) -> Instance:
         """Raises InstanceNotFound."""
@@ -72,6 +118,14 @@ class WorkflowClient(Generic[P]):
             return inspection.list_instances(
                 connection, workflow=self.name, statuses=status, limit=limit, cursor=before, oldest_first=oldest_first
             )
+
+    def _encoded(self, params: Any) -> str:
+        what = f"The params of workflow {self.name!r}"
+        if self._definition is not None:
+            text = self._definition.encode_params(params)
+        else:
+            text = encode({} if params is None else params, what=what)
+        return check_size(text, what, self.client.desk.settings.max_payload_bytes)
 
     def describe(self) -> WorkflowView:
         for view in self.client.workflows():

@@ -1,13 +1,16 @@
-"""What a client needs at hand, and how an instance comes into being; it runs no workflow code."""
+"""What a client needs at hand, and how instances come into being; it runs no workflow code."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.clock import Clock
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
 from orchestrator.errors import InstanceAlreadyExists
 from orchestrator.names import check_instance_id, new_instance_id
+from orchestrator.retention import Retention
 from orchestrator.settings import Settings
 from orchestrator.store import instances
 from orchestrator.store.database import Database
@@ -31,28 +34,69 @@ class Desk:
         return self.doorbell.grace_ms
 
 
-def create(
-    desk: Desk, workflow: str, queue: str, params: str, *, instance_id: str | None, trigger: str
-) -> tuple[int, str]:
-    """Start an instance with params as JSON text; (key, id). Raises InvalidInstanceId, InstanceAlreadyExists."""
-    chosen = new_instance_id() if instance_id is None else check_instance_id(instance_id)
-    now = desk.clock.now_ms()
-    pk = desk.database.statement(
-        lambda connection: instances.insert(
-            connection,
-            workflow=workflow,
-            instance_id=chosen,
-            queue=queue,
-            params=params,
-            trigger=trigger,
-            ring_at=now + desk.grace_ms,
-            now=now,
-        )
-    )
+@dataclass(frozen=True, slots=True)
+class New:
+    """An instance to be: its params as JSON text, and an id that has been checked."""
+
+    params: str
+    id: str
+    retention: Retention
+
+    @classmethod
+    def of(cls, params: str, id: str | None, retention: Retention) -> New:
+        """Raises InvalidInstanceId."""
+        return cls(params, new_instance_id() if id is None else check_instance_id(id), retention)
+
+
+def create(desk: Desk, workflow: str, queue: str, new: New, *, trigger: str) -> int:
+    """Start an instance; its key. Raises InstanceAlreadyExists."""
+    row = _row(desk, workflow, queue, new, trigger)
+    pk = desk.database.statement(lambda connection: instances.insert(connection, **row))
     if pk is None:
-        raise InstanceAlreadyExists(
-            f"Workflow instance with id {chosen!r} already exists in workflow {workflow!r}. "
-            "Use another id, or get that instance."
-        )
+        raise InstanceAlreadyExists(already_exists(workflow, new.id))
     desk.doorbell.ring([Ring(pk, queue)])
-    return pk, chosen
+    return pk
+
+
+def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, trigger: str) -> dict[str, int]:
+    """Start instances of different ids in one transaction, and announce them together.
+
+    The keys of those that were created, by id: the ids that are missing belong to instances that were there already.
+    """
+    rows = [_row(desk, workflow, queue, new, trigger) for new in batch]
+    created = desk.database.statement(lambda connection: instances.insert_many(connection, rows))
+    if created:
+        desk.doorbell.ring([Ring(pk, queue) for pk in created.values()])
+    return created
+
+
+def delete_many(desk: Desk, workflow: str, ids: Sequence[str]) -> set[str]:
+    """Remove the instances of these ids in one transaction; the ids there were. What they stored goes in the background."""
+    gone = desk.database.transaction(lambda connection: instances.delete_ids(connection, workflow, ids))
+    if gone:
+        desk.doorbell.ring([Ring(row.id, row.queue) for row in gone])
+    for row in gone:
+        desk.notifier.changed(row.id)
+    return {row.instance_id for row in gone}
+
+
+def already_exists(workflow: str, id: str) -> str:
+    return (
+        f"Workflow instance with id {id!r} already exists in workflow {workflow!r}. "
+        "Use another id, or get that instance."
+    )
+
+
+def _row(desk: Desk, workflow: str, queue: str, new: New, trigger: str) -> dict[str, Any]:
+    now = desk.clock.now_ms()
+    return {
+        "workflow": workflow,
+        "instance_id": new.id,
+        "queue": queue,
+        "params": new.params,
+        "trigger": trigger,
+        "success_retention_ms": new.retention.success_ms,
+        "error_retention_ms": new.retention.error_ms,
+        "ring_at": now + desk.grace_ms,
+        "now": now,
+    }

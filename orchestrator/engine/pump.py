@@ -16,12 +16,14 @@ from orchestrator.doorbell import Ring
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
-from orchestrator.store import agenda, attempts, instances, timers, workers
+from orchestrator.store import agenda, attempts, instances, removals, timers, workers
 from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
+PIECE = 2000
+"""Rows to delete in one transaction: few enough that nobody who works waits for it noticeably."""
 
 
 def tick(runtime: Runtime) -> int:
@@ -46,9 +48,12 @@ def tick(runtime: Runtime) -> int:
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
     runtime.ring(*rings)
-    if len(rings) >= BATCH:
+    cleared = 0
+    if due.removals is not None:
+        cleared = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=PIECE))
+    if len(rings) >= BATCH or cleared >= PIECE:
         return 0
-    return _until_next(due, now, settings.pump_ms, bool(rings))
+    return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
 
 
 def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None = None) -> list[str]:

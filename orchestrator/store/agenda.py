@@ -11,6 +11,7 @@ _NEXT = Statement("""
         (SELECT min(ring_at) FROM @timers WHERE ring_at IS NOT NULL) AS timers,
         (SELECT min(ring_at) FROM @attempts WHERE ring_at IS NOT NULL) AS ready,
         (SELECT min(deadline_at) FROM @attempts WHERE state = 'running') AS deadlines,
+        (SELECT min(id) FROM @removals) AS removals,
         (SELECT min(heartbeat_at) FROM @workers) AS heartbeats
 """)
 

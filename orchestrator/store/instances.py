@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from orchestrator.statuses import InstanceStatus
+from orchestrator.store import removals
+from orchestrator.store.schema import tables_of_instances
 from orchestrator.store.sql import Statement
 
 InstanceRow = Row[Any]
 
-_INSERT = Statement("""
-    INSERT INTO @instances (workflow, instance_id, status, queue, params, trigger, ring_at, created_at, modified_at)
-    VALUES (:workflow, :instance_id, 'queued', :queue, :params, :trigger, :ring_at, :now, :now)
+_NEW = """workflow, instance_id, status, queue, params, trigger, success_retention_ms, error_retention_ms, ring_at,
+        created_at, modified_at"""
+_INSERT = Statement(f"""
+    INSERT INTO @instances ({_NEW})
+    VALUES (:workflow, :instance_id, 'queued', :queue, :params, :trigger, :success_retention_ms, :error_retention_ms,
+        :ring_at, :now, :now)
     ON CONFLICT (workflow, instance_id) DO NOTHING RETURNING id
+""")
+# The rows of a batch as one JSON text: a batch is one round trip, whatever its length.
+_INSERT_MANY = Statement(f"""
+    INSERT INTO @instances ({_NEW})
+    SELECT value ->> 'workflow', value ->> 'instance_id', 'queued', value ->> 'queue', value ->> 'params',
+        value ->> 'trigger', CAST(value ->> 'success_retention_ms' AS bigint),
+        CAST(value ->> 'error_retention_ms' AS bigint), CAST(value ->> 'ring_at' AS bigint),
+        CAST(value ->> 'now' AS bigint), CAST(value ->> 'now' AS bigint)
+    FROM {{json_rows}} WHERE true
+    ON CONFLICT (workflow, instance_id) DO NOTHING RETURNING id, instance_id
 """)
 
 # The one compare-and-set of design law 2: whoever's fence this returns may write, until the fence moves on.
@@ -86,11 +102,13 @@ _KEEP_RUN = Statement("""
     SELECT id, run, status, output, error, started_at, coalesce(ended_at, :now) FROM @instances WHERE id = :id
 """)
 _CLEAR_LOST = Statement("UPDATE @instances SET lost = 0 WHERE id = :id AND fence = :fence")
-_DELETES = tuple(
-    Statement(f"DELETE FROM @{table} WHERE instance_id = :id")
-    for table in ("steps", "attempts", "timers", "events", "runs")
-)
+_DELETES = tuple(Statement(f"DELETE FROM {table} WHERE instance_id = :id") for table in tables_of_instances())
 _DELETE = Statement("DELETE FROM @instances WHERE id = :id")
+_LOCK_IDS = Statement(
+    "SELECT id, instance_id, queue FROM @instances WHERE workflow = :workflow AND instance_id IN :ids ORDER BY id {lock}",
+    "ids",
+)
+_REMOVE = Statement("DELETE FROM @instances WHERE id IN :keys", "keys")
 _HELD_BY = Statement(
     "SELECT id, fence FROM @instances WHERE status IN ('running', 'waitingForPause') AND holder = :worker"
 )
@@ -112,6 +130,15 @@ _SOMEONE_WAITS = Statement(
 def insert(connection: Connection, **row: Any) -> int | None:
     """The new row's key; None if the workflow has an instance of this id."""
     return _INSERT(connection, row).scalar_one_or_none()
+
+
+def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, int]:
+    """The new rows' keys by their instances' ids, without those that were there already.
+
+    In the order of the ids, so that two batches that share some wait for each other and never for themselves.
+    """
+    ordered = sorted(rows, key=lambda row: str(row["instance_id"]))
+    return {row.instance_id: row.id for row in _INSERT_MANY(connection, rows=json.dumps(ordered))}
 
 
 def claim(connection: Connection, *, id: int, worker: str, now: int) -> InstanceRow | None:
@@ -203,6 +230,20 @@ def delete(connection: Connection, id: int) -> None:
     for statement in _DELETES:
         statement(connection, id=id)
     _DELETE(connection, id=id)
+
+
+def delete_ids(connection: Connection, workflow: str, ids: Sequence[str]) -> Sequence[InstanceRow]:
+    """Remove instances at once, and leave what they stored to the pump; (id, instance_id, queue) of those there were."""
+    found = _LOCK_IDS(connection, workflow=workflow, ids=list(ids)).all()
+    if found:
+        remove(connection, [row.id for row in found])
+    return found
+
+
+def remove(connection: Connection, keys: Sequence[int]) -> None:
+    """Remove rows; what stands elsewhere under their keys is taken down by `removals`, in small pieces."""
+    removals.add(connection, keys)
+    _REMOVE(connection, keys=list(keys))
 
 
 def clear_lost(connection: Connection, *, id: int, fence: int) -> None:

@@ -57,6 +57,9 @@ instances = Table(
     Column("ended_at", BigInteger),
     Column("modified_at", BigInteger, nullable=False),
     Column("paused_at", BigInteger),
+    Column("success_retention_ms", BigInteger),  # its own; NULL: as the workflow or the settings say
+    Column("error_retention_ms", BigInteger),
+    Column("expires_at", BigInteger),  # when it may be removed, known once it has ended; NULL: never
     UniqueConstraint("workflow", "instance_id", name="uq_orchestrator_instances_id"),
     # the pump: what is due to be rung
     Index(
@@ -64,6 +67,13 @@ instances = Table(
         "ring_at",
         postgresql_where=text("ring_at IS NOT NULL"),
         sqlite_where=text("ring_at IS NOT NULL"),
+    ),
+    # the pump: what has been kept for long enough
+    Index(
+        "ix_orchestrator_instances_expires_at",
+        "expires_at",
+        postgresql_where=text("expires_at IS NOT NULL"),
+        sqlite_where=text("expires_at IS NOT NULL"),
     ),
     # lists of one workflow, newest first
     Index("ix_orchestrator_instances_workflow", "workflow", "id"),
@@ -179,6 +189,12 @@ events = Table(
     Index("ix_orchestrator_events_instance_id", "instance_id", "type", "id"),
 )
 
+removals = Table(  # instances that are gone, whose rows in other tables are still to be taken down, in small pieces
+    PREFIX + "removals",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=False),
+)
+
 workers = Table(  # one heartbeat row for each process that works
     PREFIX + "workers",
     metadata,
@@ -198,3 +214,12 @@ workflows = Table(  # every workflow a worker has ever registered
     Column("created_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
 )
+
+
+def tables_of_instances() -> list[str]:
+    """The tables whose rows belong to an instance, by its key: what goes when it goes."""
+    return [
+        table.name
+        for table in metadata.sorted_tables
+        if "instance_id" in table.c and not isinstance(table.c.instance_id.type, String)
+    ]

@@ -14,6 +14,11 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     "{share}": {"postgresql": "FOR SHARE", "sqlite": ""},
     "{take_attempts}": {"postgresql": "FOR NO KEY UPDATE OF a SKIP LOCKED", "sqlite": ""},
     "{materialized}": {"postgresql": "MATERIALIZED", "sqlite": ""},
+    "{json_rows}": {
+        "postgresql": "json_array_elements(CAST(:rows AS json)) AS r(value)",
+        "sqlite": "json_each(:rows) AS r",
+    },
+    "{row}": {"postgresql": "ctid", "sqlite": "rowid"},
     "{greatest}": {"postgresql": "greatest", "sqlite": "max"},
     "{least}": {"postgresql": "least", "sqlite": "min"},
 }

@@ -71,16 +71,24 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
     sa.Column('modified_at', sa.BigInteger(), nullable=False),
     sa.Column('paused_at', sa.BigInteger(), nullable=True),
+    sa.Column('success_retention_ms', sa.BigInteger(), nullable=True),
+    sa.Column('error_retention_ms', sa.BigInteger(), nullable=True),
+    sa.Column('expires_at', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('workflow', 'instance_id', name='uq_orchestrator_instances_id'),
     postgresql_with={'fillfactor': '80'},
     sqlite_autoincrement=True
     )
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_instances_expires_at', ['expires_at'], unique=False, postgresql_where=sa.text('expires_at IS NOT NULL'), sqlite_where=sa.text('expires_at IS NOT NULL'))
         batch_op.create_index('ix_orchestrator_instances_ring_at', ['ring_at'], unique=False, postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
         batch_op.create_index('ix_orchestrator_instances_status', ['status', 'workflow', 'id'], unique=False)
         batch_op.create_index('ix_orchestrator_instances_workflow', ['workflow', 'id'], unique=False)
 
+    op.create_table('orchestrator_removals',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('orchestrator_runs',
     sa.Column('instance_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('run', sa.Integer(), autoincrement=False, nullable=False),
@@ -151,10 +159,12 @@ def downgrade() -> None:
     op.drop_table('orchestrator_timers')
     op.drop_table('orchestrator_steps')
     op.drop_table('orchestrator_runs')
+    op.drop_table('orchestrator_removals')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
         batch_op.drop_index('ix_orchestrator_instances_status')
         batch_op.drop_index('ix_orchestrator_instances_ring_at', postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
+        batch_op.drop_index('ix_orchestrator_instances_expires_at', postgresql_where=sa.text('expires_at IS NOT NULL'), sqlite_where=sa.text('expires_at IS NOT NULL'))
 
     op.drop_table('orchestrator_instances')
     with op.batch_alter_table('orchestrator_events', schema=None) as batch_op:
