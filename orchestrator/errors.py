@@ -290,6 +290,53 @@ class BrokerUnavailable(SetupError):
     code = "broker.unavailable"
 
 
+class Unauthorized(UsageError):
+    """The server wants a token, or the one that was given is unknown, expired or revoked."""
+
+    code = "auth.unauthorized"
+
+
+class Forbidden(UsageError):
+    """The token does not allow this."""
+
+    code = "auth.forbidden"
+
+
+# --- what callers over HTTP meet --------------------------------------------------------------------------------------
+
+
+class RequestRefused(UsageError):
+    """The server refuses the request.
+
+    `code` is the server's own, for refusals that only a server knows.
+    """
+
+    code = "request.refused"
+
+    def __init__(self, message: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        if code is not None:
+            vars(self)["code"] = code
+
+
+class ServerUnavailable(SetupError):
+    """The server can't be reached."""
+
+    code = "server.unavailable"
+
+
+class ServerFailed(SetupError):
+    """The server's answer is not one of the orchestrator's interface."""
+
+    code = "server.failed"
+
+
+class HttpClientNotInstalled(SetupError):
+    """The HTTP client needs httpx, which is not installed. Install it: pip install "celery-orchestrator[remote]"."""
+
+    code = "remote.not_installed"
+
+
 # --- control flow: not Exceptions, so that `except Exception` in user code never swallows them -------------------------
 
 

@@ -42,6 +42,10 @@ PLANTED = {
         "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from orchestrator.doorbell import Ring",
     ),
     "Only the store speaks SQL": ("web/planted_sql.py", "import sqlalchemy"),
+    "The HTTP client speaks to servers, never to a database or an engine": (
+        "orchestrator/remote/planted_remote.py",
+        "from orchestrator.store import planted_store",
+    ),
     "web reaches the engine only through client and inspection": (
         "web/planted_web.py",
         "from orchestrator.store import planted_store",

@@ -12,6 +12,7 @@ FAILURE = 1
 USAGE = 2
 NOT_FOUND = 3
 CONFLICT = 4
+REFUSED = 5
 UNREACHABLE = 6
 TIMEOUT = 7
 INSTANCE_ERRORED = 10
@@ -66,6 +67,12 @@ REMEDIES: dict[str, Remedy] = {
     "database.behind": Remedy(FAILURE, "orchestrator db upgrade"),
     "database.ahead": Remedy(FAILURE, "install the version of the orchestrator that made it, or a newer one"),
     "broker.unavailable": Remedy(UNREACHABLE, "start the broker, or check ORCHESTRATOR_BROKER_URL"),
+    "request.refused": Remedy(USAGE, _HELP),
+    "auth.unauthorized": Remedy(REFUSED, "give a token that the server knows: ORCHESTRATOR_API_TOKEN, or --token"),
+    "auth.forbidden": Remedy(REFUSED, "ask whoever runs the server for a token that may do this"),
+    "server.unavailable": Remedy(UNREACHABLE, "check ORCHESTRATOR_API_URL (or --url), and that the server runs"),
+    "server.failed": Remedy(UNREACHABLE, "check ORCHESTRATOR_API_URL (or --url), then look into the server's log"),
+    "remote.not_installed": Remedy(FAILURE, 'pip install "celery-orchestrator[remote]"'),
     "web.address": Remedy(CONFLICT, "choose another port: {command} --port 8788"),
     "web.remote_bind": Remedy(
         USAGE, "listen on 127.0.0.1, or set ORCHESTRATOR_ALLOW_REMOTE=1 if others may do everything"

@@ -1,7 +1,7 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
 from orchestrator.inspection.detail import describe
-from orchestrator.inspection.lists import MAX_PAGE, list_instances, list_workflows
+from orchestrator.inspection.lists import MAX_PAGE, check_page, list_instances, list_workflows
 from orchestrator.inspection.steps import public_error
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
 
@@ -12,6 +12,7 @@ __all__ = [
     "InstanceView",
     "StepView",
     "WorkflowView",
+    "check_page",
     "describe",
     "list_instances",
     "list_workflows",

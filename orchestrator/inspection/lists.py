@@ -42,19 +42,20 @@ def list_instances(
     oldest_first: bool = False,
 ) -> list[InstanceView]:
     """One page, newest first unless asked otherwise. Raises UsageError for a limit or a status that there is not."""
-    _check_limit(limit)
-    for status in statuses or ():
-        if status not in set(InstanceStatus):
-            raise UsageError(f"There is no status called {status!r}; there are {', '.join(InstanceStatus)}.")
+    check_page(limit, statuses)
     rows = reading.page(
         connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first
     )
     return [InstanceView(**summary(row)) for row in rows]
 
 
-def _check_limit(limit: Any) -> None:
+def check_page(limit: Any, statuses: Sequence[str] | None = None) -> None:
+    """Raises UsageError for a limit or a status that there is not."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
         raise UsageError(f"limit must be 1 to {MAX_PAGE:,}, not {limit!r}.")
+    for status in statuses or ():
+        if status not in set(InstanceStatus):
+            raise UsageError(f"There is no status called {status!r}; there are {', '.join(InstanceStatus)}.")
 
 
 def summary(row: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from web.api import shapes
 from web.api.blueprint import api
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
-from web.services import workflow_client
+from web.services import client, workflow_client
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
@@ -24,10 +24,13 @@ def _as_list(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
-class InstanceQuery(Body):
+class AllInstancesQuery(Body):
     status: Annotated[list[InstanceStatus], BeforeValidator(_as_list)] = Field(default_factory=list)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+
+
+class InstanceQuery(AllInstancesQuery):
     direction: Literal["asc", "desc"] = "desc"
 
 
@@ -38,6 +41,15 @@ class NewInstance(Body):
 
 class StatusChange(Body):
     status: Literal["pause", "resume", "terminate", "restart"]
+
+
+@api.get("/instances")
+def list_all_instances() -> ResponseReturnValue:
+    query = read_query(AllInstancesQuery)
+    statuses = [str(status) for status in query.status] or None
+    return jsonify(
+        shapes.page(client().instances(status=statuses, limit=query.limit, before=query.cursor), query.limit)
+    )
 
 
 @api.get("/workflows/<workflow>/instances")

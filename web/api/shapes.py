@@ -27,7 +27,8 @@ def workflow(view: WorkflowView) -> dict[str, Any]:
 
 
 def instance(view: InstanceView) -> dict[str, Any]:
-    return _without_key(_with_times(view.to_dict(), _INSTANCE_TIMES))
+    """`cursor` pages on from this instance."""
+    return _with_times(view.to_dict(), _INSTANCE_TIMES)
 
 
 def page(views: Sequence[InstanceView], limit: int) -> dict[str, Any]:
@@ -36,7 +37,7 @@ def page(views: Sequence[InstanceView], limit: int) -> dict[str, Any]:
 
 
 def detail(view: InstanceDetail) -> dict[str, Any]:
-    shaped = _without_key(_with_times(view.to_dict(), _INSTANCE_TIMES))
+    shaped = _with_times(view.to_dict(), _INSTANCE_TIMES)
     shaped["steps"] = [_step(step) for step in shaped["steps"]]
     return shaped
 
@@ -48,11 +49,6 @@ def state(of: Instance, now: InstanceState) -> dict[str, Any]:
 def _step(step: dict[str, Any]) -> dict[str, Any]:
     attempts = [_with_times(attempt, _ATTEMPT_TIMES) for attempt in step["attempt_log"]]
     return _with_times(step, _STEP_TIMES) | {"attempt_log": attempts}
-
-
-def _without_key(shape: dict[str, Any]) -> dict[str, Any]:
-    """The database's own key is for cursors; an instance is named by its workflow and id."""
-    return {name: value for name, value in shape.items() if name != "cursor"}
 
 
 def _with_times(shape: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:

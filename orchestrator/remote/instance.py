@@ -1,0 +1,147 @@
+"""A handle of one instance on a server: look at it, wait for it, act on it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.client import InstanceState
+from orchestrator.clock import monotonic
+from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
+from orchestrator.inspection import InstanceDetail
+from orchestrator.names import check_event_type
+from orchestrator.remote.records import record
+from orchestrator.serialization import encode
+from orchestrator.statuses import FINITE, InstanceStatus
+
+if TYPE_CHECKING:
+    from orchestrator.remote.root import RemoteClient
+
+FIRST_LOOK_S, LAST_LOOK_S = 0.05, 1.0
+
+
+class RemoteInstance:
+    """A handle; it reads and writes through its client. `id` is unique within its workflow."""
+
+    def __init__(self, client: RemoteClient, workflow: str, id: str) -> None:
+        self.id = id
+        self.workflow = workflow
+        self._transport = client.transport
+
+    def __repr__(self) -> str:
+        return f"<RemoteInstance {self.workflow}/{self.id}>"
+
+    def status(self) -> InstanceState:
+        return _state(self._ask("GET"))
+
+    def describe(self) -> InstanceDetail:
+        """Everything about the current run: its steps, attempts, and what it waits for."""
+        return record(InstanceDetail, self._ask("GET"))
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the end, at most `timeout` seconds, and return the output.
+
+        Raises InstanceErrored, InstanceTerminated, ResultTimeout.
+        """
+        for _ in self._looks(timeout):
+            state = self.status()
+            if state.status == InstanceStatus.COMPLETE:
+                return state.output
+            if state.status == InstanceStatus.ERRORED:
+                error = state.error or {}
+                raise InstanceErrored(
+                    f"Instance {self.id!r} of workflow {self.workflow!r} ended with {error.get('name')}: "
+                    f"{error.get('message')}",
+                    error=error,
+                )
+            if state.status == InstanceStatus.TERMINATED:
+                raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
+        raise self._too_late(timeout)
+
+    def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
+        """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
+        seen: int | None = None
+        for _ in self._looks(timeout):
+            detail = self.describe()
+            if detail.version != seen:
+                seen = detail.version
+                yield detail
+            if detail.status in FINITE:
+                return
+        raise self._too_late(timeout)
+
+    def pause(self) -> InstanceState:
+        """Let running attempts finish and start nothing new. Raises ActionNotAllowed once it has ended."""
+        return self._act("pause")
+
+    def resume(self) -> InstanceState:
+        """Go on after a pause; all deadlines are put off by its length. Raises ActionNotAllowed once it has ended."""
+        return self._act("resume")
+
+    def terminate(self) -> InstanceState:
+        """End it now. Raises ActionNotAllowed if it has ended already."""
+        return self._act("terminate")
+
+    def restart(self) -> InstanceState:
+        """Run it again from the start with the same id and params; earlier runs stay stored."""
+        return self._act("restart")
+
+    def delete(self) -> None:
+        """Remove it and everything it has stored; the id may be used again."""
+        self._send("DELETE")
+
+    def send_event(self, type: str, payload: Any = None) -> None:
+        """Wake the oldest wait for this type, or keep the event until one comes.
+
+        Raises InvalidEventType, PayloadTooLarge, NotSerializableError.
+        """
+        text = encode(payload, what=f"The payload of event {check_event_type(type)!r}")
+        self._send("POST", "events", type, body=text)
+
+    def _act(self, action: str, **more: Any) -> InstanceState:
+        return _state(self._ask("PATCH", "status", body=json.dumps({"status": action, **more})))
+
+    def _ask(self, method: str, *below: str, **how: Any) -> dict[str, Any]:
+        with self._must_be_there():
+            return self._transport.ask(method, *self._place, *below, **how)
+
+    def _send(self, method: str, *below: str, **how: Any) -> None:
+        with self._must_be_there():
+            self._transport.send(method, *self._place, *below, **how)
+
+    @property
+    def _place(self) -> tuple[str, ...]:
+        return "workflows", self.workflow, "instances", self.id
+
+    @contextmanager
+    def _must_be_there(self) -> Iterator[None]:
+        try:
+            yield
+        except InstanceNotFound:
+            gone = f"Workflow {self.workflow!r} has no instance with id {self.id!r} any more."
+            raise InstanceNotFound(gone) from None
+
+    def _looks(self, timeout: float | None) -> Iterator[None]:
+        """Time to look: at once, and at growing intervals."""
+        pause = threading.Event()
+        until = None if timeout is None else monotonic() + timeout
+        pause_s = FIRST_LOOK_S
+        while True:
+            yield
+            left = LAST_LOOK_S if until is None else until - monotonic()
+            if left <= 0:
+                return
+            pause.wait(min(pause_s, left))
+            pause_s = min(pause_s * 1.3, LAST_LOOK_S)
+
+    def _too_late(self, timeout: float | None) -> ResultTimeout:
+        return ResultTimeout(
+            f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds."
+        )
+
+
+def _state(answer: dict[str, Any]) -> InstanceState:
+    return InstanceState(InstanceStatus(answer["status"]), answer["output"], answer["error"])

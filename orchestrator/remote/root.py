@@ -1,0 +1,116 @@
+"""The HTTP client itself: it keeps the connections to a server and hands out handles."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, overload
+
+from orchestrator.authoring.views import P
+from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
+from orchestrator.errors import SettingsError
+from orchestrator.inspection import InstanceView, WorkflowView, check_page
+from orchestrator.names import check_workflow_name
+from orchestrator.remote.records import record
+from orchestrator.remote.transport import Transport
+from orchestrator.remote.workflow import RemoteWorkflowClient
+
+PAGE = 100
+"""The most rows a server hands out at once."""
+TIMEOUT_S = 30.0
+
+
+class RemoteClient:
+    """`RemoteClient(url, token)` has the interface of `Client`; it needs no database, and httpx.
+
+    Without arguments it reads ORCHESTRATOR_API_URL and ORCHESTRATOR_API_TOKEN. Requests that change nothing are sent
+    again when no answer came; others are not, so ServerUnavailable may mean that they were carried out.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        insecure: bool | None = None,
+    ) -> None:
+        url = url or os.environ.get("ORCHESTRATOR_API_URL")
+        if not url:
+            raise SettingsError(
+                "No server is given: RemoteClient(url, token), or ORCHESTRATOR_API_URL and ORCHESTRATOR_API_TOKEN."
+            )
+        if insecure is None:
+            insecure = os.environ.get("ORCHESTRATOR_API_INSECURE", "").lower() in ("1", "true", "yes", "on")
+        token = token or os.environ.get("ORCHESTRATOR_API_TOKEN")
+        self.transport = Transport(url, _checked(token), timeout_s=timeout_s, insecure=insecure)
+        self._known: set[str] = set()
+
+    def __repr__(self) -> str:
+        return f"<RemoteClient {self.url}>"
+
+    @property
+    def url(self) -> str:
+        return self.transport.url
+
+    @overload
+    def workflow(self, workflow: type[WorkflowEntrypoint[P]]) -> RemoteWorkflowClient[P]: ...
+    @overload
+    def workflow(self, workflow: str) -> RemoteWorkflowClient[Any]: ...
+
+    def workflow(self, workflow: type[WorkflowEntrypoint[Any]] | str) -> RemoteWorkflowClient[Any]:
+        """A workflow by its class, whose params are then checked here, or by name.
+
+        Raises WorkflowNotFound for a name that no worker has ever registered.
+        """
+        if not isinstance(workflow, str):
+            definition = Definition.of(workflow)
+            return RemoteWorkflowClient(self, definition.name, definition)
+        name = check_workflow_name(workflow)
+        if name not in self._known:
+            self.transport.get("workflows", name)
+            self._known.add(name)
+        return RemoteWorkflowClient(self, name, None)
+
+    def workflows(self) -> list[WorkflowView]:
+        return [record(WorkflowView, row) for row in self.transport.get("workflows")["workflows"]]
+
+    def instances(
+        self, *, status: Sequence[str] | None = None, limit: int = 25, before: int | None = None
+    ) -> list[InstanceView]:
+        """Instances of all workflows, newest first."""
+        return self.pages(("instances",), limit, before, {"status": status})
+
+    def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
+        """So many instances of a list, asked for page by page."""
+        check_page(limit, query.get("status"))
+        return list(self._rows(path, limit, cursor, query))
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def __enter__(self) -> RemoteClient:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _rows(self, path: tuple[str, ...], limit: int, cursor: Any, query: dict[str, Any]) -> Iterator[InstanceView]:
+        statuses = query.get("status")
+        asked = query | {"status": ",".join(statuses) if statuses else None}
+        while limit > 0:
+            size = min(limit, PAGE)
+            page = self.transport.get(*path, query=asked | {"limit": size, "cursor": cursor})
+            yield from (record(InstanceView, row) for row in page["instances"])
+            limit -= size
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+
+def _checked(token: str | None) -> str | None:
+    """A token that can stand in a header; what is wrong is said without it."""
+    token = token.strip() if token else None
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise SettingsError("The token has characters that no token has: give it as it was shown when it was made.")
+    return token

@@ -1,0 +1,35 @@
+"""The workflows of these tests; they say nothing about how a client should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from orchestrator import WorkflowEntrypoint
+
+
+class Order(BaseModel):
+    items: list[str] = []
+    broken: bool = False
+
+
+class Orders(WorkflowEntrypoint[Order]):
+    async def run(self, event: Any, step: Any) -> Any:
+        def check() -> int:
+            if event.payload.broken:
+                raise ValueError("no stock of täa")
+            return len(event.payload.items)
+
+        count = await step.do("check stock", check, config={"retries": {"limit": 1, "delay": 1}})
+        approval = await step.wait_for_event("manager approves", "approval", timeout="24 hours")
+        return {"count": count, "by": approval.payload}
+
+
+class Echo(WorkflowEntrypoint):
+    async def run(self, event: Any, step: Any) -> Any:
+        await step.sleep("breathe", "1 second")
+        return event.payload
+
+
+WORKFLOWS = (Orders, Echo)
