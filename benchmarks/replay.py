@@ -15,6 +15,7 @@ from orchestrator import Instance
 from orchestrator.authoring.workflow import Definition
 from orchestrator.engine.activation import new_run
 from orchestrator.engine.book import entry_of
+from orchestrator.engine.earlier_runs import ancestry
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import instances, steps
 from orchestrator.store.database import Database
@@ -68,7 +69,7 @@ def _replay_us(url: str, instance_id: str, n: int) -> float:
         row = instances.of_run(connection, found.id)
         assert row is not None
         journal = steps.journal(connection, row.id, row.run)
-    run = new_run(definition, row)
+    run = new_run(database, definition, row, ancestry(database, row.id, row.run, row.started_at))
     run.start()
     run.replay(entry_of(one) for one in journal)
     seconds = time.perf_counter() - started

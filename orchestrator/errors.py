@@ -202,6 +202,18 @@ class InvalidBatch(UsageError):
     code = "batch.invalid"
 
 
+class CannotRestart(UsageError):
+    """The instance can't be restarted from there."""
+
+    code = "instance.cannot_restart"
+
+
+class RunNotFound(UsageError):
+    """The instance has no run of that number."""
+
+    code = "instance.run_not_found"
+
+
 class ActionNotAllowed(UsageError):
     """The instance's status does not allow this action."""
 
@@ -342,6 +354,10 @@ class HttpClientNotInstalled(SetupError):
 
 class Superseded(BaseException):
     """Whoever raises this no longer holds the instance: its fence has moved on. Internal; user code never sees it."""
+
+
+class InstanceDeleted(BaseException):
+    """A step or `run` has deleted its own instance: nothing after that runs. Internal; user code meets it in `finally`."""
 
 
 class WorkflowClosed(BaseException):

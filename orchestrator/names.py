@@ -92,6 +92,18 @@ def step_label(name: str, count: int) -> str:
     return f"{name}-{count}"
 
 
+def split_key(key: str) -> tuple[str, str, int]:
+    """The kind, name and occurrence of which `step_key` made a key."""
+    kind, _, rest = key.partition(":")
+    name, _, count = rest.rpartition(":")
+    return kind, name, int(count)
+
+
+def label_of(key: str) -> str:
+    _, name, count = split_key(key)
+    return step_label(name, count)
+
+
 def idempotency_key(workflow: str, instance_id: str, created_at_ms: int, run: int, key: str) -> str:
     """The same for every attempt of one step of one run, and for no other step: hand it to the services you call.
 

@@ -53,6 +53,8 @@ REMEDIES: dict[str, Remedy] = {
     "batch.invalid": Remedy(USAGE, _HELP),
     "payload.too_large": Remedy(USAGE, "store the data elsewhere and hand over a reference to it"),
     "instance.not_allowed": Remedy(CONFLICT, _DESCRIBE),
+    "instance.cannot_restart": Remedy(CONFLICT, _DESCRIBE),
+    "instance.run_not_found": Remedy(NOT_FOUND, _DESCRIBE),
     "instance.result_timeout": Remedy(
         TIMEOUT, "it goes on by itself; see it: orchestrator instances describe {workflow} {instance} --watch"
     ),

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
+from orchestrator.client.restart_point import restart_point
 from orchestrator.clock import monotonic
-from orchestrator.engine import events, lifecycle
+from orchestrator.engine import events, inside, lifecycle
 from orchestrator.engine.admission import Desk
-from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
-from orchestrator.inspection import InstanceDetail
+from orchestrator.errors import (
+    InstanceDeleted,
+    InstanceErrored,
+    InstanceNotFound,
+    InstanceTerminated,
+    ResultTimeout,
+    RunNotFound,
+)
+from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.names import check_event_type
 from orchestrator.serialization import check_size, decode, encode
 from orchestrator.statuses import FINITE, InstanceStatus
@@ -55,13 +63,32 @@ class Instance:
             None if row.error is None else inspection.public_error(row.error),
         )
 
-    def describe(self) -> InstanceDetail:
-        """Everything about the current run: its steps, attempts, and what it waits for."""
+    def describe(self, run: int | None = None) -> InstanceDetail:
+        """Everything about the current run, or another: its steps, attempts, and what it waits for.
+
+        Raises RunNotFound.
+        """
         with self._client.reading() as connection:
             detail = inspection.describe(connection, self._pk)
+            if detail is not None and run is not None and run != detail.run:
+                found = inspection.describe_run(connection, self._pk, run)
+                if found is None:
+                    raise RunNotFound(
+                        f"Instance {self.id!r} of workflow {self.workflow!r} has no run {run!r}; "
+                        f"its runs are 1 to {detail.run}."
+                    )
+                return found
         if detail is None:
             raise self._gone()
         return detail
+
+    def runs(self) -> list[RunView]:
+        """Its runs, the first one first: a restart ends one and begins the next."""
+        with self._client.reading() as connection:
+            found = inspection.runs_of(connection, self._pk)
+        if found is None:
+            raise self._gone()
+        return found
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end, at most `timeout` seconds, and return the output.
@@ -107,14 +134,27 @@ class Instance:
         """End it now. Raises ActionNotAllowed if it has ended already."""
         return self._act(lifecycle.terminate)
 
-    def restart(self) -> InstanceState:
-        """Run it again from the start with the same id and params; earlier runs stay stored."""
-        return self._act(lifecycle.restart)
+    def restart(self, *, from_: Mapping[str, Any] | None = None) -> InstanceState:
+        """Run it again with the same id and params; earlier runs stay stored.
+
+        From the start, or `from_={"name": "charge", "count": 1, "type": "do"}`: what was asked for before that step is
+        kept; that step and all after it run again, under new idempotency keys. Timers and events that nobody has taken
+        are forgotten. `count` (1) tells steps of one name apart; `type` is do (if not given), sleep or waitForEvent.
+        Raises CannotRestart for a step that the current run has not come to, UsageError for a `from_` that is none.
+        """
+        key = None if from_ is None else restart_point(from_)
+        return self._act(lambda desk, pk: lifecycle.restart(desk, pk, key))
 
     def delete(self) -> None:
-        """Remove it and everything it has stored; the id may be used again."""
-        if not lifecycle.delete(self._client.desk, self._pk):
+        """Remove it and everything it has stored; the id may be used again.
+
+        Called in a step or in the `run` of this very instance, it does not return: nothing after it runs.
+        """
+        desk = self._client.desk
+        if not lifecycle.delete(desk, self._pk):
             raise self._gone()
+        if inside.is_inside(desk.database.url, self._pk):
+            raise InstanceDeleted
 
     def send_event(self, type: str, payload: Any = None) -> None:
         """Wake the oldest wait for this type, or keep the event until one comes.

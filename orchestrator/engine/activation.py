@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,10 @@ from orchestrator.authoring.views import WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, sharing, waits
+from orchestrator.engine import endings, inside, sharing, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
+from orchestrator.engine.earlier_runs import Ancestry, ancestry
 from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
@@ -20,6 +22,7 @@ from orchestrator.errors import DatabaseUnavailable, InvalidParams, ReplayMismat
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import instances
+from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -130,12 +133,15 @@ class Activation:
                 "than there is."
             ))  # fmt: skip
             return False
+        past = ancestry(self.runtime.database, self.identity.pk, self.identity.run, self.claim.started_at)
+        if past.kept:
+            self.identity = replace(self.identity, kept=past.kept)
         try:
             hot = self.runtime.hot.take(self.identity.pk, self.identity.run)
             if hot is not None:
                 self.live, self.book.seq = hot.live, hot.seq
             else:
-                self.live = new_run(definition, self.claim)
+                self.live = new_run(self.runtime.database, definition, self.claim, past)
                 self.live.start()
             if self.fence > 1:
                 self.sync()
@@ -208,7 +214,7 @@ class Activation:
             self.runtime.dropped.add((self.identity.pk, self.fence))
 
 
-def new_run(definition: Definition, row: Any) -> WorkflowRun:
+def new_run(database: Database, definition: Definition, row: Any, past: Ancestry) -> WorkflowRun:
     """The function of an instance at its start. Raises InvalidParams if the stored params do not fit its type."""
     event = WorkflowEvent(
         payload=definition.decode_params(row.params),
@@ -216,5 +222,11 @@ def new_run(definition: Definition, row: Any) -> WorkflowRun:
         instance_id=row.instance_id,
         workflow_name=row.workflow,
     )
-    # Any number will do for the seed that is the same for every replay of this run and differs between instances.
-    return WorkflowRun(definition, event, seed=(row.id << 16) ^ (row.created_at << 1) ^ row.run, now_ms=row.started_at)
+    # Any number will do for the seed that differs between instances, and is the same for every replay of this run and
+    # of those that were begun in the middle of it.
+    seed = (row.id << 16) ^ (row.created_at << 1) ^ past.first_run
+    outside = inside.enter((database.url, row.id))
+    try:
+        return WorkflowRun(definition, event, seed=seed, now_ms=past.started_at)
+    finally:
+        inside.leave(outside)

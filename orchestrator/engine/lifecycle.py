@@ -14,9 +14,10 @@ from sqlalchemy import Connection
 from orchestrator.doorbell import Ring
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.events import match_buffered
-from orchestrator.errors import ActionNotAllowed
+from orchestrator.errors import ActionNotAllowed, CannotRestart
+from orchestrator.names import label_of, split_key, step_label
 from orchestrator.statuses import FINITE, InstanceStatus
-from orchestrator.store import attempts, events, instances, timers
+from orchestrator.store import attempts, events, instances, runs, timers
 from orchestrator.transitions import ALLOWED
 
 _S = InstanceStatus
@@ -79,14 +80,20 @@ def terminate(desk: Desk, pk: int) -> bool:
     return _change(desk, pk, work)
 
 
-def restart(desk: Desk, pk: int) -> bool:
-    """Run again from the start with the same id and params; the runs before stay readable."""
+def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
+    """Run again with the same id and params, from the start or from the step of a key; the runs before stay readable.
+
+    What was asked for before that step is kept; timers and events that nobody has taken are not. Raises CannotRestart.
+    """
 
     def work(connection: Connection, row: Any, now: int) -> bool:
+        position = None if from_ is None else _position(connection, row, from_)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)
         events.drop_unread(connection, pk)
-        instances.restart(connection, pk, now=now, ring_at=now + desk.grace_ms)
+        if position is not None:
+            runs.take_over(connection, pk, row.run, before=position)
+        runs.restart(connection, pk, now=now, ring_at=now + desk.grace_ms, next_key=from_, next_position=position)
         return True
 
     return _change(desk, pk, work)
@@ -100,6 +107,18 @@ def delete(desk: Desk, pk: int) -> bool:
         return True
 
     return _change(desk, pk, work)
+
+
+def _position(connection: Connection, row: Any, key: str) -> int:
+    position = runs.position_of(connection, row.id, row.run, key)
+    if position is not None:
+        return position
+    kind, name, _ = split_key(key)
+    there = [step_label(*split_key(other)[1:]) for other in runs.keys_like(connection, row.id, row.run, kind)]
+    raise CannotRestart(
+        f'Step "{name}" not found in execution history: run {row.run} has no {label_of(key)} of type {kind}. '
+        f"It has {', '.join(there) or 'none of that type'}; a restart without a step begins from the start."
+    )
 
 
 def _refuse_if_finite(action: str, status: str) -> None:

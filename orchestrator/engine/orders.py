@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
+from sqlalchemy import URL
 
 from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
 from orchestrator.authoring.views import StepContext, StepInfo
 from orchestrator.clock import Clock, monotonic
+from orchestrator.engine import inside
 from orchestrator.engine.held_rows import HeldRow
 from orchestrator.errors import (
     NonRetryableError,
@@ -38,6 +40,17 @@ class Identity:
     instance_id: str
     created_at: int
     run: int
+    kept: tuple[tuple[int, int], ...] = ()
+    """Which commands come from earlier runs, as `earlier_runs.Ancestry` has it."""
+
+    def run_of(self, position: int) -> int:
+        """The run in which the command of that place in the order of calls was first asked for."""
+        found = self.run
+        for limit, run in self.kept:
+            if position >= limit:
+                break
+            found = run
+        return found
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +97,11 @@ class Order:
             attempt=self.attempt,
             config=self.config.to_dict(),
             idempotency_key=idempotency_key(
-                identity.workflow, identity.instance_id, identity.created_at, identity.run, command.key
+                identity.workflow,
+                identity.instance_id,
+                identity.created_at,
+                identity.run_of(command.position) if identity.kept else identity.run,
+                command.key,
             ),
             instance_id=identity.instance_id,
             workflow_name=identity.workflow,
@@ -112,11 +129,13 @@ class Runner:
     def __init__(
         self,
         clock: Clock,
+        home: URL,
         max_payload_bytes: int,
         register: Callable[[Order], None],
         forget: Callable[[Order], None],
     ) -> None:
         self._clock = clock
+        self._home = home
         self._limit = max_payload_bytes
         self._register = register
         self._forget = forget
@@ -125,6 +144,7 @@ class Runner:
         """Run a `def` body on this thread. If it returns an awaitable, that is awaited on a loop of its own."""
         order.start(self._clock)
         self._register(order)
+        outside = inside.enter((self._home, order.identity.pk))
         try:
             value = order.command.fn(*order.command.args, **order.arguments())
             if inspect.isawaitable(value):
@@ -133,6 +153,7 @@ class Runner:
         except BaseException as error:  # noqa: BLE001 - whatever a body raises, SystemExit included, fails the attempt
             return self._failure(order, error)
         finally:
+            inside.leave(outside)
             self._forget(order)
 
     async def run_async(self, order: Order) -> Report:
@@ -142,6 +163,7 @@ class Runner:
             raise asyncio.CancelledError
         order.task = asyncio.current_task()
         self._register(order)
+        inside.enter((self._home, order.identity.pk))
         try:
             async with asyncio.timeout(order.config.timeout_ms / 1000) as limit:
                 value = await order.command.fn(*order.command.args, **order.arguments())

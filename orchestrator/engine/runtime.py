@@ -142,6 +142,7 @@ class Runtime:
         """Threads lost to a `run` that never comes back."""
         self.runner = Runner(
             self.clock,
+            self.database.url,
             self.settings.max_payload_bytes,
             self._register,
             self._forget,

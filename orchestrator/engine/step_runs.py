@@ -12,6 +12,7 @@ from orchestrator.engine import sharing
 from orchestrator.engine.activation import advance, new_run
 from orchestrator.engine.book import entry_of
 from orchestrator.engine.completions import commit_alone
+from orchestrator.engine.earlier_runs import ancestry
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
 from orchestrator.errors import InvalidParams, ReplayMismatch
@@ -66,7 +67,8 @@ def _orders(runtime: Runtime, pk: int, taken: list[sharing.Taken]) -> list[Order
         except (ReplayMismatch, InvalidParams) as error:
             _give_up(runtime, pk, taken, str(error))
             return []
-    identity = Identity(row.id, row.workflow, row.instance_id, row.created_at, row.run)
+    past = ancestry(runtime.database, row.id, row.run, row.started_at)
+    identity = Identity(row.id, row.workflow, row.instance_id, row.created_at, row.run, past.kept)
     orders, unknown = [], []
     for found in taken:
         command = runtime.offers.find(pk, row.run, found.key)
@@ -83,7 +85,8 @@ def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]
     """What the function asks for where its journal ends: driven there without holding the instance."""
     hot = runtime.hot.take(row.id, row.run)
     if hot is None:
-        hot = HotRun(row.run, new_run(definition, row), 0)
+        past = ancestry(runtime.database, row.id, row.run, row.started_at)
+        hot = HotRun(row.run, new_run(runtime.database, definition, row, past), 0)
         hot.live.start()
     with runtime.database.read() as connection:
         journal = steps.journal(connection, row.id, row.run, hot.seq)

@@ -2,19 +2,23 @@
 
 from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import MAX_PAGE, check_page, list_instances, list_workflows
+from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.steps import public_error
-from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
+from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
 __all__ = [
     "MAX_PAGE",
     "AttemptView",
     "InstanceDetail",
     "InstanceView",
+    "RunView",
     "StepView",
     "WorkflowView",
     "check_page",
     "describe",
+    "describe_run",
     "list_instances",
     "list_workflows",
     "public_error",
+    "runs_of",
 ]

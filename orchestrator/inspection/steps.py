@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.authoring.policy import stored_config
 from orchestrator.inspection.views import AttemptView, StepView
-from orchestrator.names import step_label
+from orchestrator.names import split_key, step_label
 from orchestrator.serialization import decode
 from orchestrator.statuses import RETRY, AttemptState, StepKind, StepStatus
 
@@ -26,13 +27,12 @@ def steps_of(journal: Sequence[Any], tried: Sequence[Any], waiting: Sequence[Any
 
 
 def identity_of(key: str, position: int) -> dict[str, Any]:
-    kind, _, rest = key.partition(":")
-    name, _, count = rest.rpartition(":")
+    kind, name, count = split_key(key)
     return {
         "kind": kind,
         "name": name,
-        "count": int(count),
-        "label": step_label(name, int(count)),
+        "count": count,
+        "label": step_label(name, count),
         "position": position,
     }
 
@@ -80,6 +80,11 @@ def _waiting(row: Any, tried: list[Any]) -> StepView:
         error=log[-1].error if log else None,
         config={"type": row.event_type} if row.event_type else None,
     )
+
+
+def cut_short(step: StepView) -> StepView:
+    """A step of a run that was ended while it was under way: what is left of it are attempts that failed."""
+    return step if step.status in set(StepStatus) else replace(step, status=StepStatus.ERRORED, due_at=None)
 
 
 def _open(key: str, rows: list[Any]) -> StepView:

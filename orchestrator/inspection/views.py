@@ -72,6 +72,24 @@ class StepView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunView:
+    """One run of an instance: the first, or what a restart began."""
+
+    run: int
+    status: str
+    """As it is, or as it was when the next run was begun."""
+    output: Any
+    error: dict[str, Any] | None
+    started_at: int | None
+    ended_at: int | None
+    restarted_from: dict[str, Any] | None
+    """`{"name", "count", "type"}` of the step this run was begun from; None: it was begun from the beginning."""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceDetail(InstanceView):
     params: Any
     output: Any

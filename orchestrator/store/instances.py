@@ -91,16 +91,6 @@ _TERMINATE = Statement("""
         ended_at = :now, modified_at = :now
     WHERE id = :id
 """)
-_RESTART = Statement("""
-    UPDATE @instances SET status = 'queued', run = run + 1, fence = fence + 1, holder = NULL, lost = 0, output = NULL,
-        error = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, ring_at = :ring_at, rings = 0,
-        modified_at = :now
-    WHERE id = :id
-""")
-_KEEP_RUN = Statement("""
-    INSERT INTO @runs (instance_id, run, status, output, error, started_at, ended_at)
-    SELECT id, run, status, output, error, started_at, coalesce(ended_at, :now) FROM @instances WHERE id = :id
-""")
 _CLEAR_LOST = Statement("UPDATE @instances SET lost = 0 WHERE id = :id AND fence = :fence")
 _DELETES = tuple(Statement(f"DELETE FROM {table} WHERE instance_id = :id") for table in tables_of_instances())
 _DELETE = Statement("DELETE FROM @instances WHERE id = :id")
@@ -218,12 +208,6 @@ def set_status(
 
 def terminate(connection: Connection, id: int, *, now: int) -> None:
     _TERMINATE(connection, id=id, now=now)
-
-
-def restart(connection: Connection, id: int, *, now: int, ring_at: int) -> None:
-    """Start a new run and keep the outcome of the one before it."""
-    _KEEP_RUN(connection, id=id, now=now)
-    _RESTART(connection, id=id, now=now, ring_at=ring_at)
 
 
 def delete(connection: Connection, id: int) -> None:

@@ -95,6 +95,8 @@ runs = Table(  # what a restart leaves behind of the runs before it; their steps
     Column("error", Text),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
+    Column("next_key", Text),  # the step that the next run was begun from; NULL: it was begun from the beginning
+    Column("next_position", Integer),  # the place of that step in the order of calls: what came before it was kept
 )
 
 steps = Table(  # the journal: one row for each command that was answered, inserted once and never changed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from typing import Any
 
 import pytest
@@ -151,18 +152,59 @@ def test_shared_steps_of_the_run_before_do_not_count_in_the_new_one(bench: Bench
     assert sorted(bodies.ran) == ["a", "a", "b"]
 
 
-def test_an_instance_may_delete_itself_and_nothing_after_that_runs(bench: Bench, bodies: Bodies, own: Own) -> None:
+@pytest.mark.parametrize("run_colour", ["def", "async def"])
+@pytest.mark.parametrize("place", ["def", "async def", "run"])
+def test_an_instance_may_delete_itself_and_nothing_after_that_runs(
+    bench: Bench, bodies: Bodies, own: Own, place: str, run_colour: str
+) -> None:
+    def delete(event: Any) -> None:
+        try:
+            own(event).delete()
+            bodies.ran.append("the line after")
+        except Exception:
+            bodies.ran.append("a handler of the author's")
+
+    async def delete_later(event: Any) -> None:
+        delete(event)
+
     class Gone(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> None:
-            await step.do("delete", lambda: own(event).delete())
+            if place == "run":
+                await step.do("before", lambda: None)
+                delete(event)
+            await step.do("delete", delete if place == "def" else delete_later, event)
             await step.do("after", bodies("after"))
 
-    instance = bench.run(Gone)
+    class BlockingGone(WorkflowEntrypoint):
+        def run(self, event: Any, step: Any) -> None:
+            if place == "run":
+                step.do("before", lambda: None)
+                delete(event)
+            step.do("delete", delete if place == "def" else delete_later, event)
+            step.do("after", bodies("after"))
+
+    instance = bench.run(Gone if run_colour == "async def" else BlockingGone)
     with pytest.raises(InstanceNotFound):
         instance.status()
     assert bodies.ran == []
     for table in ("instances", "steps", "attempts", "timers", "events", "runs"):
         assert bench.rows(f"SELECT * FROM @{table}") == []
+
+
+def test_a_step_may_delete_another_instance_and_goes_on(bench: Bench, bodies: Bodies, own: Own) -> None:
+    class Cleaner(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            if event.payload == "old":
+                return await step.sleep("wait", "1 day")
+
+            def clean() -> str:
+                bench.client.workflow(Cleaner).get("old").delete()
+                return "gone on"
+
+            return await step.do("clean", clean)
+
+    bench.run(Cleaner, "old", id="old")
+    assert bench.run(Cleaner, "new").result(timeout=0) == "gone on"
 
 
 def test_what_still_runs_for_a_deleted_instance_never_reaches_one_that_took_its_id(
@@ -173,7 +215,7 @@ def test_what_still_runs_for_a_deleted_instance_never_reaches_one_that_took_its_
             def first() -> str:
                 bodies.ran.append(event.payload)
                 if event.payload == "old":
-                    own(event).delete()
+                    contextvars.Context().run(own(event).delete)  # as if somebody else did it
                     bench.client.workflow(Heir).create("new", id=event.instance_id)
                     bench.work(bench.worker(registry=bench.registry))
                 return str(event.payload)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.store import attempts, events, hot, instances, steps, timers
+from orchestrator.store import attempts, events, hot, instances, runs, steps, timers
 from tests.store.conftest import Store
 
 AtOnce = Callable[..., list[Any]]
@@ -69,7 +69,7 @@ def test_who_has_lost_the_fence_can_do_nothing(store: Store, moved: str) -> None
     if moved == "terminate":
         store(instances.terminate, pk, now=store.now)
     elif moved == "restart":
-        store(instances.restart, pk, now=store.now, ring_at=store.now)
+        store(runs.restart, pk, now=store.now, ring_at=store.now)
     elif moved == "free":
         assert store(instances.free, id=pk, fence=fence, worker="w1", now=store.now)
     else:
@@ -118,7 +118,7 @@ def test_only_the_claims_of_the_dead_are_freed(store: Store) -> None:
 def test_a_restart_keeps_the_run_before_and_begins_a_new_one(store: Store) -> None:
     pk, fence = store.claimed()
     store(instances.finish, id=pk, fence=fence, status="errored", output=None, error='{"name":"E"}', now=store.now + 5)
-    store(instances.restart, pk, now=store.now + 9, ring_at=store.now + 10)
+    store(runs.restart, pk, now=store.now + 9, ring_at=store.now + 10)
     row = store.row(pk)
     assert (row.run, row.status, row.error, row.started_at, row.ended_at) == (2, "queued", None, None, None)
     assert (row.holder, row.lost, row.ring_at) == (None, 0, store.now + 10)
@@ -142,7 +142,7 @@ def test_deleting_takes_everything_of_one_instance_and_nothing_of_another(store:
         store(attempts.insert, [{**at, "run": 1, "attempt": 1, "state": "ready", "queue": "q"}])
         store(timers.insert, [{**at, "kind": "sleep", "queue": "q", "started_at": 1, "due_at": 1, "ring_at": 1}])
         store(events.insert, id=pk, run=1, type="t", payload="1", now=1, consumed_by=None)
-        store(instances.restart, pk, now=1, ring_at=1)
+        store(runs.restart, pk, now=1, ring_at=1)
     store(instances.delete, pk)
     for table in tables:
         assert [row.instance_id for row in store.rows(f"SELECT instance_id FROM @{table}")] == [pk - 1]

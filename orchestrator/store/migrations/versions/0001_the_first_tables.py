@@ -97,6 +97,8 @@ def upgrade() -> None:
     sa.Column('error', sa.Text(), nullable=True),
     sa.Column('started_at', sa.BigInteger(), nullable=True),
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
+    sa.Column('next_key', sa.Text(), nullable=True),
+    sa.Column('next_position', sa.Integer(), nullable=True),
     sa.PrimaryKeyConstraint('instance_id', 'run')
     )
     op.create_table('orchestrator_steps',
