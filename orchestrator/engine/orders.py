@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import URL
 
 from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
@@ -129,7 +128,7 @@ class Runner:
     def __init__(
         self,
         clock: Clock,
-        home: URL,
+        home: object,
         max_payload_bytes: int,
         register: Callable[[Order], None],
         forget: Callable[[Order], None],
