@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.errors import SettingsError
@@ -49,6 +49,10 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="Where the pages listen.")
     port: int = Field(8787, ge=0, le=65535, validation_alias=_env("PORT", "PORT"), description="Port of the pages.")
+
+    api_url: str | None = Field(None, description="A server to work on, for the command line and `RemoteClient`.")
+    api_token: SecretStr | None = Field(None, description="The token for that server.")
+    api_insecure: bool = Field(False, description="Speak http, not https, to a server on another machine.")
 
     concurrency: int = Field(16, gt=0, description="Slots of one worker process.")
     async_concurrency: int = Field(

@@ -93,6 +93,9 @@ def root() -> None:
     \b
     Start here:   orchestrator dev app.py
     Then:         orchestrator trigger NAME '{"some": "params"}' --watch
+
+    Commands on workflows and instances work on the database of DATABASE_URL, or, with ORCHESTRATOR_API_URL (and
+    ORCHESTRATOR_API_TOKEN) set, on the server there.
     """
 
 

@@ -7,19 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.command import command
+from orchestrator.cli.command import client_command
 from orchestrator.cli.connection import connect, find_instance, instance_argument, workflow_argument
 from orchestrator.cli.output import Output, is_terminal, note, to_json
 from orchestrator.cli.params import read_json
 from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
-    from orchestrator.client import Instance, InstanceState
+    from orchestrator.cli.connection import AnyInstance
+    from orchestrator.client import InstanceState
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
 
 
-@command("pause")
+@client_command("pause")
 @workflow_argument
 @instance_argument
 def pause(ctx: click.Context, workflow: str, instance_id: str) -> None:
@@ -29,7 +30,7 @@ def pause(ctx: click.Context, workflow: str, instance_id: str) -> None:
         _tell(ctx, instance, instance.pause(), "⏸️  The {what} was paused successfully")
 
 
-@command("resume")
+@client_command("resume")
 @workflow_argument
 @instance_argument
 def resume(ctx: click.Context, workflow: str, instance_id: str) -> None:
@@ -39,7 +40,7 @@ def resume(ctx: click.Context, workflow: str, instance_id: str) -> None:
         _tell(ctx, instance, instance.resume(), "🔄 The {what} was resumed successfully")
 
 
-@command("terminate")
+@client_command("terminate")
 @workflow_argument
 @instance_argument
 @yes_option
@@ -51,7 +52,7 @@ def terminate(ctx: click.Context, workflow: str, instance_id: str, yes: bool) ->
         _tell(ctx, instance, instance.terminate(), "🥷 The {what} was terminated successfully")
 
 
-@command("restart")
+@client_command("restart")
 @workflow_argument
 @instance_argument
 @yes_option
@@ -63,7 +64,7 @@ def restart(ctx: click.Context, workflow: str, instance_id: str, yes: bool) -> N
         _tell(ctx, instance, instance.restart(), "🥷 The {what} was restarted successfully")
 
 
-@command("delete")
+@client_command("delete")
 @workflow_argument
 @instance_argument
 @yes_option
@@ -80,7 +81,7 @@ def delete(ctx: click.Context, workflow: str, instance_id: str, yes: bool) -> No
             note(f'🗑️  Deleted workflow instances from "{instance.workflow}": "{instance.id}"')
 
 
-@command("send-event")
+@client_command("send-event")
 @workflow_argument
 @instance_argument
 @click.option("--type", "event_type", required=True, metavar="TYPE", help="The type the instance waits for.")
@@ -99,11 +100,11 @@ def send_event(ctx: click.Context, workflow: str, instance_id: str, event_type: 
             note(f'📤 The event with type "{event_type}"{carried} was sent to the {_what(instance)}')
 
 
-def _what(instance: Instance) -> str:
+def _what(instance: AnyInstance) -> str:
     return f'instance "{instance.id}" from {instance.workflow}'
 
 
-def _tell(ctx: click.Context, instance: Instance, state: InstanceState, sentence: str) -> None:
+def _tell(ctx: click.Context, instance: AnyInstance, state: InstanceState, sentence: str) -> None:
     output = Output.of(ctx)
     data = {"id": instance.id, "workflow": instance.workflow, "status": str(state.status)}
     output.record(data, id=instance.id, show=lambda: None)

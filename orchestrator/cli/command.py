@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli.exits import Remedy, remedy_for
 from orchestrator.cli.output import Output, output_options, to_json
+from orchestrator.cli.remote import remote_options
 from orchestrator.cli.wording import printable
 from orchestrator.errors import OrchestratorError
 
@@ -28,6 +29,21 @@ class Command(click.Command):
 def command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     def decorate(function: Callable[..., Any]) -> click.Command:
         return click.command(name, cls=Command, **attributes)(click.pass_context(function))
+
+    return decorate
+
+
+class ClientCommand(Command):
+    """A command that works through the client: on the database, or on a server."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **attributes)
+        self.params.extend(remote_options())
+
+
+def client_command(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+    def decorate(function: Callable[..., Any]) -> click.Command:
+        return click.command(name, cls=ClientCommand, **attributes)(click.pass_context(function))
 
     return decorate
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,11 +13,17 @@ from orchestrator.cli.configuration import settings_with
 from orchestrator.cli.devfile import app_of_dev
 from orchestrator.cli.lazy import similar
 from orchestrator.cli.output import note
-from orchestrator.errors import OrchestratorError, WorkflowNotFound
+from orchestrator.cli.remote import remote_client, server_of
+from orchestrator.errors import OrchestratorError, SetupError, WorkflowNotFound
 
 if TYPE_CHECKING:
     from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
     from orchestrator.client import Client, Instance, WorkflowClient
+    from orchestrator.remote import RemoteClient, RemoteInstance, RemoteWorkflowClient
+
+    AnyClient = Client | RemoteClient
+    AnyWorkflow = WorkflowClient[Any] | RemoteWorkflowClient[Any]
+    AnyInstance = Instance | RemoteInstance
 
 app_option = click.option(
     "--app",
@@ -31,53 +37,63 @@ instance_argument = click.argument("instance_id", metavar="ID")
 
 
 @contextmanager
-def connect(ctx: click.Context) -> Iterator[Client]:
+def connect(ctx: click.Context) -> Iterator[AnyClient]:
     """The client of this process; a workflow name that isn't known gets the names that are near."""
-    with _client_factory(ctx)() as client:
+    server = server_of(ctx)
+    with _client(ctx, server) as client:
         try:
             yield client
         except WorkflowNotFound as error:
             if "did you mean" not in error.message.lower():
-                known = {workflow.name for workflow in client.workflows()} | set(_application(None) or ())
+                known = {workflow.name for workflow in client.workflows()}
+                known |= set() if server else set(_application(None) or ())
                 if likely := similar(str(ctx.params.get("workflow") or ""), known):
                     error.add_note(f"Did you mean {' or '.join(likely)}?")
             raise
+        except SetupError as error:
+            if server and not error.code.startswith("server."):
+                error.add_note(f"It is the server at {server} that says so, of itself.")
+            raise
 
 
-def _client_factory(ctx: click.Context) -> Callable[[], Client]:
+def _client(ctx: click.Context, server: str | None) -> AnyClient:
     # A test hands its own client over as the context's object: the one seam of the command line.
     if callable(ctx.obj):
-        return cast("Callable[[], Client]", ctx.obj)
+        return cast("Client", ctx.obj())
+    if server:
+        return remote_client(ctx, server)
     from orchestrator.client import Client
 
-    return Client
+    return Client()
 
 
-def find_workflow(client: Client, name: str) -> WorkflowClient[Any]:
+def find_workflow(ctx: click.Context, client: AnyClient, name: str) -> AnyWorkflow:
     """The workflow of that name, even if no worker has registered it yet: then the application may know it."""
     try:
         return client.workflow(name)
     except WorkflowNotFound:
-        definition = (_application(None) or {}).get(name)
+        definition = None if server_of(ctx) else (_application(None) or {}).get(name)
         if definition is None:
             raise
         return client.workflow(definition.cls)
 
 
-def find_instance(ctx: click.Context, client: Client, instance_id: str) -> Instance:
+def find_instance(ctx: click.Context, client: AnyClient, instance_id: str) -> AnyInstance:
     """The instance of that id, or the newest for `latest`."""
-    workflow = find_workflow(client, ctx.params["workflow"])
+    workflow = find_workflow(ctx, client, ctx.params["workflow"])
     instance = workflow.latest() if instance_id == "latest" else workflow.get(instance_id)
     ctx.meta[INSTANCE] = instance.id
     return instance
 
 
-def known_class(app: str | None, name: str) -> type[WorkflowEntrypoint[Any]] | str:
+def known_class(ctx: click.Context, app: str | None, name: str) -> type[WorkflowEntrypoint[Any]] | str:
     """The workflow's class if an application says which it is, else its name.
 
     With the class the client checks params before anything is written. An application that was named must import;
-    one that only `orchestrator dev` left behind may be gone or broken, and the name will do.
+    one that only `orchestrator dev` left behind may be gone or broken, and the name will do. A server checks itself.
     """
+    if server_of(ctx):
+        return name
     named = app or settings_with().app
     if named:
         from orchestrator.application import load_application

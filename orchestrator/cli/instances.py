@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.command import command
+from orchestrator.cli.command import client_command
 from orchestrator.cli.connection import connect, find_instance, find_workflow, workflow_argument
 from orchestrator.cli.detail import show_detail
 from orchestrator.cli.lazy import Entry, LazyGroup
@@ -34,7 +34,7 @@ def instances() -> None:
     """List, show and control instances. Where an ID is asked for, `latest` is the newest instance."""
 
 
-@command("list")
+@client_command("list")
 @workflow_argument
 @click.option("--status", multiple=True, type=click.Choice(list(STATUS)), help="Only this status; may be repeated.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="At most so many.")
@@ -42,7 +42,9 @@ def instances() -> None:
 def list_instances(ctx: click.Context, workflow: str, status: tuple[str, ...], limit: int, reverse: bool) -> None:
     """List the instances of the workflow NAME, newest first."""
     with connect(ctx) as client:
-        found = find_workflow(client, workflow).list(status=list(status) or None, limit=limit, oldest_first=reverse)
+        found = find_workflow(ctx, client, workflow).list(
+            status=list(status) or None, limit=limit, oldest_first=reverse
+        )
     now_ms = SystemClock().now_ms()
 
     def show() -> RenderableType | None:
@@ -71,7 +73,7 @@ def list_instances(ctx: click.Context, workflow: str, status: tuple[str, ...], l
         note(f"{limit} shown; see more with --limit {min(limit * 4, 1000)}.")
 
 
-@command("describe")
+@client_command("describe")
 @workflow_argument
 @click.argument("instance_id", metavar="[ID]", default="latest")
 @click.option("--watch", is_flag=True, help="Stay until the instance ends and show its steps live.")

@@ -11,7 +11,7 @@ from orchestrator.cli.wording import error_words, value_words
 from orchestrator.errors import InstanceErrored, InstanceTerminated
 
 if TYPE_CHECKING:
-    from orchestrator.client import Instance
+    from orchestrator.cli.connection import AnyInstance
     from orchestrator.inspection import InstanceDetail
 
 
@@ -31,7 +31,7 @@ def outcome_of(detail: InstanceDetail) -> None:
 
 
 @contextmanager
-def goes_on_without_us(instance: Instance) -> Iterator[None]:
+def goes_on_without_us(instance: AnyInstance) -> Iterator[None]:
     """While the command waits: Ctrl-C ends the waiting, not the instance, and says so."""
     try:
         yield

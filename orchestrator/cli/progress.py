@@ -14,11 +14,11 @@ from orchestrator.cli.output import Output, is_terminal, to_json, write
 from orchestrator.clock import SystemClock
 
 if TYPE_CHECKING:
-    from orchestrator.client import Instance
+    from orchestrator.cli.connection import AnyInstance
     from orchestrator.inspection import InstanceDetail
 
 
-def watch(ctx: click.Context, instance: Instance, timeout_s: float | None) -> None:
+def watch(ctx: click.Context, instance: AnyInstance, timeout_s: float | None) -> None:
     """Show every change, then the output; raises what the instance ended with, or ResultTimeout."""
     output = Output.of(ctx)
     with goes_on_without_us(instance):

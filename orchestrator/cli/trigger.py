@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.command import INSTANCE, command
+from orchestrator.cli.command import INSTANCE, client_command
 from orchestrator.cli.connection import app_option, connect, known_class, workflow_argument
 from orchestrator.cli.outcome import goes_on_without_us, outcome_of, show_output
 from orchestrator.cli.output import Output, note
@@ -16,10 +16,10 @@ from orchestrator.durations import to_ms
 from orchestrator.errors import InstanceErrored, InstanceTerminated
 
 if TYPE_CHECKING:
-    from orchestrator.client import Instance
+    from orchestrator.cli.connection import AnyInstance
 
 
-@command("trigger")
+@client_command("trigger")
 @workflow_argument
 @click.argument("params", required=False, metavar="[JSON|@FILE|-]")
 @click.option("--id", "instance_id", metavar="ID", help="Your own id for the instance; must not be taken.")
@@ -48,7 +48,7 @@ def trigger(
     given = read_json(params, what="params")
     output = Output.of(ctx)
     with connect(ctx) as client:
-        started = client.workflow(known_class(app, workflow)).create(given, id=instance_id, trigger="api")
+        started = client.workflow(known_class(ctx, app, workflow)).create(given, id=instance_id)
         ctx.meta[INSTANCE] = started.id
         if output.for_people:
             note(f'🚀 Workflow instance "{started.id}" has been queued successfully')
@@ -65,7 +65,7 @@ def trigger(
             output.record(created, id=started.id, show=lambda: None)
 
 
-def _wait(output: Output, started: Instance, timeout_s: float | None) -> None:
+def _wait(output: Output, started: AnyInstance, timeout_s: float | None) -> None:
     # How it ended is said by the outcome below, after the data has been written.
     with goes_on_without_us(started), suppress(InstanceErrored, InstanceTerminated):
         started.result(timeout=timeout_s)

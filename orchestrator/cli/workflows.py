@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.command import command
+from orchestrator.cli.command import client_command
 from orchestrator.cli.connection import connect, workflow_argument
 from orchestrator.cli.output import Output, note, table
 from orchestrator.cli.wording import relative, status_words, when
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from orchestrator.inspection import WorkflowView
 
 
-@command("list")
+@client_command("list")
 def list_workflows(ctx: click.Context) -> None:
     """List the workflows, with how many instances each has."""
     output = Output.of(ctx)
@@ -47,7 +47,7 @@ def list_workflows(ctx: click.Context) -> None:
     output.rows([view.to_dict() for view in found], ids=[view.name for view in found], show=show)
 
 
-@command("describe")
+@client_command("describe")
 @workflow_argument
 def describe(ctx: click.Context, workflow: str) -> None:
     """Show one workflow: where its class is, and how many instances are in which state."""

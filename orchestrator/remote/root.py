@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any, overload
 
@@ -14,6 +13,7 @@ from orchestrator.names import check_workflow_name
 from orchestrator.remote.records import record
 from orchestrator.remote.transport import Transport
 from orchestrator.remote.workflow import RemoteWorkflowClient
+from orchestrator.settings import Settings
 
 PAGE = 100
 """The most rows a server hands out at once."""
@@ -35,14 +35,15 @@ class RemoteClient:
         timeout_s: float = TIMEOUT_S,
         insecure: bool | None = None,
     ) -> None:
-        url = url or os.environ.get("ORCHESTRATOR_API_URL")
+        settings = Settings()
+        url = url or settings.api_url
         if not url:
             raise SettingsError(
                 "No server is given: RemoteClient(url, token), or ORCHESTRATOR_API_URL and ORCHESTRATOR_API_TOKEN."
             )
-        if insecure is None:
-            insecure = os.environ.get("ORCHESTRATOR_API_INSECURE", "").lower() in ("1", "true", "yes", "on")
-        token = token or os.environ.get("ORCHESTRATOR_API_TOKEN")
+        insecure = settings.api_insecure if insecure is None else insecure
+        if token is None and settings.api_token is not None:
+            token = settings.api_token.get_secret_value()
         self.transport = Transport(url, _checked(token), timeout_s=timeout_s, insecure=insecure)
         self._known: set[str] = set()
 
