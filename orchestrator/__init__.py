@@ -9,8 +9,9 @@ if TYPE_CHECKING:
     from orchestrator.authoring.blocking import BlockingWorkflowStep
     from orchestrator.authoring.policy import RetriesDict, StepConfigDict
     from orchestrator.authoring.registry import Registry
+    from orchestrator.authoring.schedules import Schedule
     from orchestrator.authoring.step import WorkflowStep
-    from orchestrator.authoring.views import ReceivedEvent, Schedule, StepContext, WorkflowEvent
+    from orchestrator.authoring.views import EventSchedule, ReceivedEvent, StepContext, WorkflowEvent
     from orchestrator.authoring.workflow import WorkflowEntrypoint
     from orchestrator.client import Client, Instance, WorkflowClient
     from orchestrator.errors import (
@@ -36,7 +37,8 @@ _HOMES = {
     "RetriesDict": "orchestrator.authoring.policy",
     "StepConfigDict": "orchestrator.authoring.policy",
     "Registry": "orchestrator.authoring.registry",
-    "Schedule": "orchestrator.authoring.views",
+    "EventSchedule": "orchestrator.authoring.views",
+    "Schedule": "orchestrator.authoring.schedules",
     # calling
     "Client": "orchestrator.client",
     "WorkflowClient": "orchestrator.client",
@@ -56,6 +58,7 @@ _HOMES = {
 __all__ = [
     "BlockingWorkflowStep",
     "Client",
+    "EventSchedule",
     "EventTimeoutError",
     "Instance",
     "InstanceStatus",

@@ -214,6 +214,18 @@ class RunNotFound(UsageError):
     code = "instance.run_not_found"
 
 
+class InvalidSchedule(UsageError):
+    """The schedule can't be read."""
+
+    code = "schedule.invalid"
+
+
+class ScheduleNotFound(UsageError):
+    """There is no such schedule."""
+
+    code = "schedule.not_found"
+
+
 class ActionNotAllowed(UsageError):
     """The instance's status does not allow this action."""
 

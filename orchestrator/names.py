@@ -61,6 +61,22 @@ def check_address(instance_id: object) -> str:
     )
 
 
+def scheduled_id(cron: str, timezone: str, tick_ms: int) -> str:
+    """The id of the instance that a schedule starts for a moment: `0 7 * * *-1800000000000`.
+
+    Only the moment's first instance can have it, so that a moment is never served twice.
+    """
+    zone = "" if timezone == "UTC" else f" {timezone.replace('+', '_')}"
+    return f"{cron}{zone}-{tick_ms}"
+
+
+def schedule_of(instance_id: str) -> tuple[str, int] | None:
+    """The cron expression and the moment in the id of an instance that a schedule has started; None for other ids."""
+    schedule, _, tick = instance_id.rpartition("-")
+    fields = schedule.split()
+    return (" ".join(fields[:5]), int(tick)) if len(fields) >= 5 and tick.isdigit() else None
+
+
 def is_text(value: object) -> bool:
     """Whether it is text that a database can store: what is not can't be the name of anything."""
     return isinstance(value, str) and not _NO_TEXT.search(value)

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
     max_deaths: int = Field(
         10, gt=0, description="An instance that so many workers died with, one after another, ends with an error."
     )
+    catch_up_ms: int = Field(
+        86_400_000,
+        ge=0,
+        description="A moment of a schedule that nobody was there for is made up for if it was the last one and so long ago.",
+    )
     hot_instances: int = Field(256, ge=0, description="Instances a process keeps alive between two wake-ups.")
     max_abandoned: int = Field(
         8, gt=0, description="Bodies past their timeout a process carries before it is recycled."

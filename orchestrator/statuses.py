@@ -20,6 +20,10 @@ class InstanceStatus(StrEnum):
 FINITE = frozenset({InstanceStatus.ERRORED, InstanceStatus.TERMINATED, InstanceStatus.COMPLETE})
 
 
+TRIGGER_CRON = "cron"
+"""What started an instance: a schedule; its id says which and for which moment."""
+
+
 class StepKind(StrEnum):
     """What an entry of the journal answers. `timer` is asyncio's own: sleep, timeout, wait_for on the workflow's loop."""
 

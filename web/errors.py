@@ -40,6 +40,8 @@ STATUS_BY_CODE = {
     "instance.invalid_params": 422,
     "invalid_duration": 422,
     "retention.invalid": 422,
+    "schedule.invalid": 422,
+    "schedule.not_found": 404,
     "batch.invalid": 422,
     "workflow.invalid_name": 422,
     "workflow.invalid_event_type": 422,

@@ -40,7 +40,7 @@ class _ByKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule(_ByKey):
+class EventSchedule(_ByKey):
     """Which cron expression started the instance, and for which moment (epoch ms)."""
 
     cron: str
@@ -55,7 +55,7 @@ class WorkflowEvent(_ByKey, Generic[P]):
     timestamp: datetime
     instance_id: str
     workflow_name: str
-    schedule: Schedule | None = None
+    schedule: EventSchedule | None = None
 
 
 @dataclass(frozen=True, slots=True)

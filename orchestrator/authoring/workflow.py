@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic
 from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.authoring.bodies import return_type, type_parameter
+from orchestrator.authoring.schedules import Schedule, Schedules, declared
 from orchestrator.authoring.views import P
 from orchestrator.errors import InvalidParams, SetupError
 from orchestrator.names import check_workflow_name, kebab_case
@@ -56,6 +57,9 @@ class WorkflowEntrypoint(Generic[P]):
     limits: ClassVar[Mapping[str, int]] = {}
     """`{"steps": N}`: how many `step.do` one instance may call; default 10,000, at most 25,000."""
 
+    schedules: ClassVar[Schedules] = ()
+    """A cron expression, a `Schedule(cron, timezone, params)`, or a list of them: when to start instances."""
+
     def __init__(self, ctx: Any = None, env: Any = None) -> None:
         self.ctx = ctx if ctx is not None else SimpleNamespace()
         self.env = env if env is not None else Environment()
@@ -85,6 +89,7 @@ class Definition:
         limit: object = workflow.limits.get("steps", DEFAULT_STEP_LIMIT)
         if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_STEP_LIMIT:
             raise SetupError(f"limits['steps'] of workflow {name!r} is {limit!r}; it must be 1 to {MAX_STEP_LIMIT:,}.")
+        declared(workflow.schedules, f"schedules of workflow {name!r}")
         return cls(name, workflow)
 
     @cached_property
@@ -94,6 +99,11 @@ class Definition:
     @cached_property
     def step_limit(self) -> int:
         return self.cls.limits.get("steps", DEFAULT_STEP_LIMIT)
+
+    def schedules(self) -> list[tuple[Schedule, str]]:
+        """What the class declares, each with its params as JSON text. Raises InvalidParams, NotSerializableError."""
+        found = declared(self.cls.schedules, f"schedules of workflow {self.name!r}")
+        return [(schedule, self.encode_params(schedule.params)) for schedule in found]
 
     @cached_property
     def params_adapter(self) -> TypeAdapter[Any] | None:

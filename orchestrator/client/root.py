@@ -15,7 +15,7 @@ from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
 from orchestrator.engine.admission import Desk
 from orchestrator.errors import SettingsError, WorkflowNotFound
-from orchestrator.inspection import InstanceView, WorkflowView
+from orchestrator.inspection import InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import check_workflow_name
 from orchestrator.settings import Settings
 from orchestrator.store import migrate
@@ -91,6 +91,11 @@ class Client:
         """Instances of all workflows, newest first."""
         with self.reading() as connection:
             return inspection.list_instances(connection, statuses=status, limit=limit, cursor=before)
+
+    def schedules(self) -> list[ScheduleView]:
+        """The schedules of all workflows."""
+        with self.reading() as connection:
+            return inspection.list_schedules(connection, now=self.desk.clock.now_ms())
 
     def reading(self) -> Any:
         return self.desk.database.read()

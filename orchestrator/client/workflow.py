@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
 from orchestrator.authoring.views import P
@@ -11,6 +11,7 @@ from orchestrator.authoring.workflow import DEFAULT_QUEUE, Definition
 from orchestrator.client import batches
 from orchestrator.client.batches import BatchCreated, BatchDeleted
 from orchestrator.client.instance import Instance
+from orchestrator.client.schedules import ScheduleActions
 from orchestrator.engine import admission
 from orchestrator.engine.admission import New
 from orchestrator.errors import InstanceNotFound, WorkflowNotFound
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from orchestrator.client.root import Client
 
 
-class WorkflowClient(Generic[P]):
+class WorkflowClient(ScheduleActions[P]):
     def __init__(self, client: Client, name: str, queue: str, definition: Definition | None) -> None:
         self.client = client
         self.name = name

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.authoring.views import WorkflowEvent
+from orchestrator.authoring.views import EventSchedule, WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
@@ -19,8 +19,9 @@ from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
 from orchestrator.errors import DatabaseUnavailable, InvalidParams, ReplayMismatch, Superseded, WorkerLostError
+from orchestrator.names import schedule_of
 from orchestrator.replay.run import WorkflowRun
-from orchestrator.statuses import InstanceStatus
+from orchestrator.statuses import TRIGGER_CRON, InstanceStatus
 from orchestrator.store import instances
 from orchestrator.store.database import Database
 
@@ -216,11 +217,13 @@ class Activation:
 
 def new_run(database: Database, definition: Definition, row: Any, past: Ancestry) -> WorkflowRun:
     """The function of an instance at its start. Raises InvalidParams if the stored params do not fit its type."""
+    fired = schedule_of(row.instance_id) if row.trigger == TRIGGER_CRON else None
     event = WorkflowEvent(
         payload=definition.decode_params(row.params),
         timestamp=datetime.fromtimestamp(row.created_at / 1000, UTC),
         instance_id=row.instance_id,
         workflow_name=row.workflow,
+        schedule=None if fired is None else EventSchedule(*fired),
     )
     # Any number will do for the seed that differs between instances, and is the same for every replay of this run and
     # of those that were begun in the middle of it.

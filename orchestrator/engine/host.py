@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from orchestrator.clock import monotonic
-from orchestrator.engine import pump, sharing
+from orchestrator.engine import pump, schedules, sharing
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
 from orchestrator.store import workflows
@@ -91,8 +91,9 @@ class Host:
 
 
 def register(runtime: Runtime) -> None:
-    """Write down which workflows this process knows."""
+    """Write down which workflows this process knows, and what their classes declare."""
     now = runtime.clock.now_ms()
+    declared = {name: definition.schedules() for name, definition in runtime.registry.items()}
 
     def work(connection: Connection) -> None:
         for name, definition in runtime.registry.items():
@@ -104,6 +105,7 @@ def register(runtime: Runtime) -> None:
                 queue=definition.cls.queue,
                 now=now,
             )
+            schedules.synchronise(connection, name, declared[name], now)
 
     if runtime.registry:
         runtime.database.transaction(work)

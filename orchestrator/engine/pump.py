@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
+from orchestrator.engine import schedules
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
@@ -47,6 +48,8 @@ def tick(runtime: Runtime) -> int:
     if _is_due(due.ready, now):
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
+    if _is_due(due.schedules, now):
+        rings += schedules.fire_due(database, now, grace_ms=grace, catch_up_ms=settings.catch_up_ms)
     runtime.ring(*rings)
     cleared = 0
     if due.removals is not None:
@@ -127,7 +130,9 @@ def _is_due(moment: int | None, now: int) -> bool:
 def _until_next(due: Any, now: int, period_ms: int, busy: bool) -> int:
     if busy:
         return min(period_ms, 20)
-    upcoming: list[int] = [m for m in (due.instances, due.timers, due.ready, due.deadlines) if m is not None]
+    upcoming: list[int] = [
+        m for m in (due.instances, due.timers, due.ready, due.deadlines, due.schedules) if m is not None
+    ]
     return max(min([period_ms, *(moment - now for moment in upcoming)]), 1)
 
 

@@ -3,6 +3,7 @@
 from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import MAX_PAGE, check_page, list_instances, list_workflows
 from orchestrator.inspection.runs import describe_run, runs_of
+from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
 from orchestrator.inspection.steps import public_error
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
@@ -12,13 +13,16 @@ __all__ = [
     "InstanceDetail",
     "InstanceView",
     "RunView",
+    "ScheduleView",
     "StepView",
     "WorkflowView",
     "check_page",
     "describe",
     "describe_run",
     "list_instances",
+    "list_schedules",
     "list_workflows",
     "public_error",
     "runs_of",
+    "schedule_view",
 ]

@@ -12,6 +12,7 @@ _NEXT = Statement("""
         (SELECT min(ring_at) FROM @attempts WHERE ring_at IS NOT NULL) AS ready,
         (SELECT min(deadline_at) FROM @attempts WHERE state = 'running') AS deadlines,
         (SELECT min(id) FROM @removals) AS removals,
+        (SELECT min(next_at) FROM @schedules WHERE next_at IS NOT NULL) AS schedules,
         (SELECT min(heartbeat_at) FROM @workers) AS heartbeats
 """)
 

@@ -65,7 +65,7 @@ _FENCED = Statement(
 )
 _PEEK = Statement("SELECT wanted, status FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL")
 _OF_RUN = Statement("""
-    SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, created_at, started_at
+    SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, trigger, created_at, started_at
     FROM @instances WHERE id = :id
 """)
 _LOCK = Statement("""

@@ -197,6 +197,30 @@ removals = Table(  # instances that are gone, whose rows in other tables are sti
     Column("id", BigKey, primary_key=True, autoincrement=False),
 )
 
+schedules = Table(  # who starts what when
+    PREFIX + "schedules",
+    metadata,
+    _key(),
+    Column("workflow", String(64), nullable=False),
+    Column("source", String(8), nullable=False),
+    Column("cron", String(256), nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("params", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("paused_at", BigInteger),
+    Column("next_at", BigInteger),  # NULL while it is paused
+    Column("last_at", BigInteger),
+    UniqueConstraint("workflow", "source", "cron", "timezone", name="uq_orchestrator_schedules_cron"),
+    # the pump: whose moment has come
+    Index(
+        "ix_orchestrator_schedules_next_at",
+        "next_at",
+        postgresql_where=text("next_at IS NOT NULL"),
+        sqlite_where=text("next_at IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,  # who pauses what has been removed must not meet another
+)
+
 workers = Table(  # one heartbeat row for each process that works
     PREFIX + "workers",
     metadata,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from orchestrator.authoring.views import ReceivedEvent, Schedule, StepContext, StepInfo, WorkflowEvent
+from orchestrator.authoring.views import EventSchedule, ReceivedEvent, StepContext, StepInfo, WorkflowEvent
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-EVENT: WorkflowEvent[Any] = WorkflowEvent({"a": 1}, NOW, "order-1", "orders", Schedule("0 0 * * *", 5))
+EVENT: WorkflowEvent[Any] = WorkflowEvent({"a": 1}, NOW, "order-1", "orders", EventSchedule("0 0 * * *", 5))
 RECEIVED: ReceivedEvent[Any] = ReceivedEvent("yes", NOW, "reply")
 CONTEXT = StepContext(StepInfo("charge", 2), 3, {"timeout": "1 minute"}, "key", "order-1", "orders")
 

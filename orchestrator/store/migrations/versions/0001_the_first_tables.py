@@ -101,6 +101,24 @@ def upgrade() -> None:
     sa.Column('next_position', sa.Integer(), nullable=True),
     sa.PrimaryKeyConstraint('instance_id', 'run')
     )
+    op.create_table('orchestrator_schedules',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('source', sa.String(length=8), nullable=False),
+    sa.Column('cron', sa.String(length=256), nullable=False),
+    sa.Column('timezone', sa.String(length=64), nullable=False),
+    sa.Column('params', sa.Text(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('paused_at', sa.BigInteger(), nullable=True),
+    sa.Column('next_at', sa.BigInteger(), nullable=True),
+    sa.Column('last_at', sa.BigInteger(), nullable=True),
+    sa.PrimaryKeyConstraint('id'),
+    sa.UniqueConstraint('workflow', 'source', 'cron', 'timezone', name='uq_orchestrator_schedules_cron'),
+    sqlite_autoincrement=True
+    )
+    with op.batch_alter_table('orchestrator_schedules', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_schedules_next_at', ['next_at'], unique=False, postgresql_where=sa.text('next_at IS NOT NULL'), sqlite_where=sa.text('next_at IS NOT NULL'))
+
     op.create_table('orchestrator_steps',
     sa.Column('seq', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('instance_id', sa.BigInteger(), nullable=False),
@@ -160,6 +178,10 @@ def downgrade() -> None:
 
     op.drop_table('orchestrator_timers')
     op.drop_table('orchestrator_steps')
+    with op.batch_alter_table('orchestrator_schedules', schema=None) as batch_op:
+        batch_op.drop_index('ix_orchestrator_schedules_next_at', postgresql_where=sa.text('next_at IS NOT NULL'), sqlite_where=sa.text('next_at IS NOT NULL'))
+
+    op.drop_table('orchestrator_schedules')
     op.drop_table('orchestrator_runs')
     op.drop_table('orchestrator_removals')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
