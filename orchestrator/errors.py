@@ -241,6 +241,12 @@ class ActionNotAllowed(UsageError):
         self.allowed = list(allowed)
 
 
+class InvalidSubscription(UsageError):
+    """Invalid Workflow subscription options"""
+
+    code = "subscription.invalid"
+
+
 class ResultTimeout(UsageError):
     """The instance did not finish in the time given."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from flask import Flask
@@ -30,7 +31,9 @@ def create_app(
     app.config |= {"MAX_CONTENT_LENGTH": max_bytes, "MAX_FORM_MEMORY_SIZE": max_bytes}
     app.json.sort_keys = False  # type: ignore[attr-defined]  # of the default provider, which this app uses
     app.jinja_env.undefined = StrictUndefined
-    install(app, Services(client=client, settings=settings, registry=registry))
+    # Half of the threads stay for ordinary requests.
+    subscribers = threading.Semaphore(max(settings.web_threads // 2, 1))
+    install(app, Services(client=client, settings=settings, registry=registry, subscribers=subscribers))
     security.protect(app)
     errors.handle(app)
     static_files.fingerprint(app)

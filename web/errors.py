@@ -36,6 +36,8 @@ STATUS_BY_CODE = {
     "payload.too_large": 413,
     "request.unsupported_media_type": 415,
     "request.invalid": 422,
+    "subscription.invalid": 422,
+    "subscription.too_many": 503,
     "instance.invalid_id": 422,
     "instance.invalid_params": 422,
     "invalid_duration": 422,

@@ -56,6 +56,12 @@ class RemoteRefused(UsageError):
     code = "request.remote"
 
 
+class TooManySubscribers(UsageError):
+    """As many as may follow instances at once do so already; try again later, or ask for the instance itself."""
+
+    code = "subscription.too_many"
+
+
 class RemoteBindRefused(SetupError):
     """The server would be reachable from other machines."""
 

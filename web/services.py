@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from flask import Flask, current_app
@@ -20,6 +21,8 @@ class Services:
     settings: WebSettings
     registry: Mapping[str, object] | None = None
     """What this process knows of each workflow by name, where it has loaded the application."""
+    subscribers: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(1))
+    """How many more may follow an instance: each holds a thread of the server for as long as it does."""
 
 
 def install(app: Flask, services: Services) -> None:

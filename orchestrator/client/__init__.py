@@ -3,6 +3,7 @@
 from orchestrator.client.batches import BatchCreated, BatchDeleted, BatchError
 from orchestrator.client.instance import Instance, InstanceState
 from orchestrator.client.root import Client, load_doorbell
+from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
 
 __all__ = [
@@ -11,7 +12,9 @@ __all__ = [
     "BatchError",
     "Client",
     "Instance",
+    "InstanceEvent",
     "InstanceState",
+    "Subscription",
     "WorkflowClient",
     "load_doorbell",
 ]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
 from orchestrator.client.restart_point import restart_point
+from orchestrator.client.subscription import Subscription, check_subscription
 from orchestrator.clock import monotonic
 from orchestrator.engine import events, inside, lifecycle
 from orchestrator.engine.admission import Desk
@@ -121,6 +122,20 @@ class Instance:
             if detail.status in FINITE:
                 return
         raise ResultTimeout(f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds.")
+
+    def subscribe(
+        self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
+    ) -> Subscription:
+        """What has happened to it, in order, then what happens, until its end; strictly after `cursor`, if given.
+
+        Raises InvalidSubscription and InstanceNotFound here; ResultTimeout when iterated for longer than `timeout`
+        seconds.
+        """
+        after, types = check_subscription(cursor, filter)
+        self.status()
+        return Subscription(
+            self._client.desk, self.id, self._pk, cursor=after, types=types, timeout=timeout
+        )  # fmt: skip
 
     def pause(self) -> InstanceState:
         """Let running attempts finish and start nothing new. Raises ActionNotAllowed once it has ended."""

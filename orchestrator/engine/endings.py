@@ -20,7 +20,7 @@ from orchestrator.errors import (
 from orchestrator.replay.journal import Entry
 from orchestrator.serialization import check_size, encode, encode_error
 from orchestrator.statuses import AttemptState, InstanceStatus
-from orchestrator.store import attempts, instances, steps, timers
+from orchestrator.store import attempts, history, instances, steps, timers
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -132,6 +132,7 @@ def let_go(activation: Activation) -> bool:
         )
         if released and status == InstanceStatus.PAUSED:
             timers.freeze(connection, identity.pk)
+            history.note(connection, identity.pk, identity.run, "workflow_paused", now)
         return released
 
     run = runtime.database.transaction if status == InstanceStatus.PAUSED else runtime.database.statement

@@ -17,7 +17,7 @@ from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
 from orchestrator.names import label_of, split_key, step_label
 from orchestrator.statuses import FINITE, InstanceStatus
-from orchestrator.store import attempts, events, instances, runs, timers
+from orchestrator.store import attempts, events, history, instances, runs, timers
 from orchestrator.transitions import ALLOWED
 
 _S = InstanceStatus
@@ -32,9 +32,11 @@ def pause(desk: Desk, pk: int) -> bool:
         _refuse_if_finite("pause", row.status)
         if row.holder is not None or attempts.running(connection, pk, row.run):
             instances.set_status(connection, pk, _S.WAITING_FOR_PAUSE, now=now)
+            history.note(connection, pk, row.run, "workflow_waiting_for_pause", now)
         else:
             instances.set_status(connection, pk, _S.PAUSED, now=now, paused_at=now)
             timers.freeze(connection, pk)
+            history.note(connection, pk, row.run, "workflow_paused", now)
         return True
 
     return _change(desk, pk, work)
@@ -48,11 +50,13 @@ def resume(desk: Desk, pk: int) -> bool:
         if row.status == _S.WAITING_FOR_PAUSE:
             ring_at = now + desk.grace_ms if row.holder is None else None
             instances.set_status(connection, pk, _S.RUNNING, now=now, ring_at=ring_at)
+            history.note(connection, pk, row.run, "workflow_running", now)
         elif row.status == _S.PAUSED:
             paused_ms = now - (row.paused_at or now)
             timers.shift(connection, pk, by=paused_ms, now=now, horizon=desk.settings.horizon_ms)
             match_buffered(connection, row, now)
             instances.set_status(connection, pk, _S.QUEUED, now=now, ring_at=now + desk.grace_ms)
+            history.note(connection, pk, row.run, "workflow_queued", now)
         else:
             return False
         return True
@@ -94,6 +98,7 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
         if position is not None:
             runs.take_over(connection, pk, row.run, before=position)
         runs.restart(connection, pk, now=now, ring_at=now + desk.grace_ms, next_key=from_, next_position=position)
+        history.note(connection, pk, row.run + 1, "workflow_queued", now, '{"restarted": true}')
         return True
 
     return _change(desk, pk, work)

@@ -221,6 +221,31 @@ schedules = Table(  # who starts what when
     sqlite_autoincrement=True,  # who pauses what has been removed must not meet another
 )
 
+changes = Table(  # what somebody did to an instance from outside, and what came of it: rare, and in no other row
+    PREFIX + "changes",
+    metadata,
+    _key(),
+    Column("instance_id", BigInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("data", Text),
+    Index("ix_orchestrator_changes_instance_id", "instance_id", "run", "id"),
+)
+
+history = Table(  # what subscribers were told, numbered: written when the first of them asks, and never by a worker
+    PREFIX + "history",
+    metadata,
+    Column("instance_id", BigKey, primary_key=True, autoincrement=False),
+    Column("event_id", Integer, primary_key=True, autoincrement=False),
+    Column("run", Integer, nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("key", Text, nullable=False),  # of the step; empty where it is about the instance
+    Column("number", BigInteger, nullable=False),  # of the attempt, or what else tells two of a kind apart
+    Column("at", BigInteger, nullable=False),
+    Column("data", Text),  # NULL: large, and read from where it is stored already
+)
+
 workers = Table(  # one heartbeat row for each process that works
     PREFIX + "workers",
     metadata,

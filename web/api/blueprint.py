@@ -8,7 +8,7 @@ from web.payloads import refuse_query
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
-TAKES_QUERY = frozenset({"api.list_instances", "api.list_all_instances"})
+TAKES_QUERY = frozenset({"api.list_instances", "api.list_all_instances", "api.subscribe"})
 
 
 @api.before_request

@@ -35,6 +35,18 @@ def upgrade() -> None:
         batch_op.create_index('ix_orchestrator_attempts_deadline_at', ['deadline_at'], unique=False, postgresql_where=sa.text("state = 'running'"), sqlite_where=sa.text("state = 'running'"))
         batch_op.create_index('ix_orchestrator_attempts_ring_at', ['ring_at'], unique=False, postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
 
+    op.create_table('orchestrator_changes',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('instance_id', sa.BigInteger(), nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('type', sa.String(length=32), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.Column('data', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('orchestrator_changes', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_changes_instance_id', ['instance_id', 'run', 'id'], unique=False)
+
     op.create_table('orchestrator_events',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('instance_id', sa.BigInteger(), nullable=False),
@@ -48,6 +60,17 @@ def upgrade() -> None:
     with op.batch_alter_table('orchestrator_events', schema=None) as batch_op:
         batch_op.create_index('ix_orchestrator_events_instance_id', ['instance_id', 'type', 'id'], unique=False)
 
+    op.create_table('orchestrator_history',
+    sa.Column('instance_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('event_id', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('type', sa.String(length=32), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('number', sa.BigInteger(), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.Column('data', sa.Text(), nullable=True),
+    sa.PrimaryKeyConstraint('instance_id', 'event_id')
+    )
     op.create_table('orchestrator_instances',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('workflow', sa.String(length=64), nullable=False),
@@ -191,10 +214,15 @@ def downgrade() -> None:
         batch_op.drop_index('ix_orchestrator_instances_expires_at', postgresql_where=sa.text('expires_at IS NOT NULL'), sqlite_where=sa.text('expires_at IS NOT NULL'))
 
     op.drop_table('orchestrator_instances')
+    op.drop_table('orchestrator_history')
     with op.batch_alter_table('orchestrator_events', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_events_instance_id')
 
     op.drop_table('orchestrator_events')
+    with op.batch_alter_table('orchestrator_changes', schema=None) as batch_op:
+        batch_op.drop_index('ix_orchestrator_changes_instance_id')
+
+    op.drop_table('orchestrator_changes')
     with op.batch_alter_table('orchestrator_attempts', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_attempts_ring_at', postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
         batch_op.drop_index('ix_orchestrator_attempts_deadline_at', postgresql_where=sa.text("state = 'running'"), sqlite_where=sa.text("state = 'running'"))
