@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _NEXT = Statement("""
@@ -17,6 +18,6 @@ _NEXT = Statement("""
 """)
 
 
-def upcoming(connection: Connection) -> Row[tuple[int | None, ...]]:
+def upcoming(connection: Connection) -> Row:
     """When each kind of work is next due (epoch ms), None where there is none."""
     return _NEXT(connection).one()

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _INSERT = Statement("""
@@ -89,13 +90,13 @@ def insert_running(connection: Connection, row: dict[str, Any]) -> int:
     return int(_INSERT_RUNNING(connection, row).scalar_one())
 
 
-def of_run(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+def of_run(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _OF_RUN(connection, id=id, run=run).all()
 
 
 def claim_ready(
     connection: Connection, *, id: int, worker: str, queues: Sequence[str], limit: int, now: int
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Take up to `limit` ready attempts of an instance that is not paused; (id, run, key, position, attempt, config)."""
     values = {"id": id, "worker": worker, "queues": list(queues), "limit": limit, "now": now}
     return sorted(_CLAIM_READY(connection, values), key=lambda row: row.id)  # what an UPDATE returns has no order
@@ -142,14 +143,14 @@ def open_(connection: Connection, id: int, run: int) -> int:
     return int(_OPEN(connection, id=id, run=run).scalar_one())
 
 
-def overdue(connection: Connection, *, now: int, limit: int) -> Sequence[Row[Any]]:
+def overdue(connection: Connection, *, now: int, limit: int) -> Sequence[Row]:
     return _OVERDUE(connection, now=now, limit=limit).all()
 
 
-def of_worker(connection: Connection, worker: str) -> Sequence[Row[Any]]:
+def of_worker(connection: Connection, worker: str) -> Sequence[Row]:
     """(id, instance_id) of what a worker runs, or is said to run."""
     return _OF_WORKER(connection, worker=worker).all()
 
 
-def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row[Any]]:
+def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row]:
     return _DUE(connection, now=now, grace=grace, limit=limit).all()

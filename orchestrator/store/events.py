@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from sqlalchemy import Connection
 
-from sqlalchemy import Connection, Row
-
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _INSERT = Statement("""
@@ -26,7 +25,7 @@ def insert(
     _INSERT(connection, id=id, run=run, type=type, payload=payload, now=now, consumed_by=consumed_by)
 
 
-def oldest(connection: Connection, id: int, event_type: str) -> Row[Any] | None:
+def oldest(connection: Connection, id: int, event_type: str) -> Row | None:
     """(id, payload, created_at) of the oldest event of the type that nobody has taken."""
     return _OLDEST(connection, id=id, type=event_type).one_or_none()
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.store.driver import execute
+
 COLUMNS = (
     "instance_id", "run", "key", "position", "result", "error", "config", "attempts", "started_at", "ended_at", "worker",
 )  # fmt: skip
@@ -34,7 +36,7 @@ _MANY_PG = (
     f"SELECT r.* FROM me, unnest({', '.join(f'%s::{type_}[]' for type_ in _TYPES_PG)}) AS r{_ANSWER_PG}"
 )
 _FENCED_SQLITE = "SELECT wanted, status FROM orchestrator_instances WHERE id = ? AND fence = ? AND holder IS NOT NULL"
-_INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
+_INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) RETURNING seq"
 
 
 def insert_fenced(
@@ -44,19 +46,16 @@ def insert_fenced(
 
     (wanted, status, seq of the last row), or None: the fence has moved, and nothing was added.
     """
-    driver = connection.connection.driver_connection
-    assert driver is not None
     if connection.dialect.name == "postgresql":
-        with driver.cursor() as cursor:
-            if len(rows) == 1:
-                cursor.execute(_ONE_PG, (instance_id, fence, *rows[0]), prepare=True)
-            else:
-                cursor.execute(_MANY_PG, (instance_id, fence, *map(list, zip(*rows, strict=True))), prepare=True)
-            found: tuple[int, str, int] | None = cursor.fetchone()
+        if len(rows) == 1:
+            answer = execute(connection, _ONE_PG, (instance_id, fence, *rows[0]), keep=True)
+        else:
+            answer = execute(connection, _MANY_PG, (instance_id, fence, *map(list, zip(*rows, strict=True))), keep=True)
+        found: tuple[int, str, int] | None = answer.one_or_none()
         return found
-    held = driver.execute(_FENCED_SQLITE, (instance_id, fence)).fetchone()
+    held = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()
     if held is None:
         return None
     for row in rows:
-        seq = driver.execute(_INSERT_SQLITE, row).lastrowid
+        seq = execute(connection, _INSERT_SQLITE, row).scalar_one()
     return held[0], held[1], seq

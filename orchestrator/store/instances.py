@@ -6,14 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import removals
+from orchestrator.store.driver import Row
 from orchestrator.store.schema import tables_of_instances
 from orchestrator.store.sql import Statement
 
-InstanceRow = Row[Any]
+InstanceRow = Row
 
 _NEW = """workflow, instance_id, status, queue, params, trigger, success_retention_ms, error_retention_ms, ring_at,
         created_at, modified_at"""

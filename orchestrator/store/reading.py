@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _SUMMARY = "id, workflow, instance_id, status, run, created_at, started_at, ended_at, modified_at, trigger"
@@ -53,7 +54,7 @@ def page(
     limit: int,
     cursor: int | None,
     oldest_first: bool,
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Instances before (or after, oldest first) the cursor, an instance's key."""
     values: dict[str, Any] = {"statuses": list(statuses or [""]), "any_status": int(not statuses), "limit": limit}
     if oldest_first:
@@ -67,19 +68,19 @@ def page(
     return statement(connection, values).all()
 
 
-def detail(connection: Connection, id: int) -> Row[Any] | None:
+def detail(connection: Connection, id: int) -> Row | None:
     return _DETAIL(connection, id=id).one_or_none()
 
 
-def steps_of(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+def steps_of(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _STEPS(connection, id=id, run=run).all()
 
 
-def latest(connection: Connection, workflow: str) -> Row[Any] | None:
+def latest(connection: Connection, workflow: str) -> Row | None:
     return _LATEST(connection, workflow=workflow).one_or_none()
 
 
-def workflows(connection: Connection) -> Sequence[Row[Any]]:
+def workflows(connection: Connection) -> Sequence[Row]:
     return _WORKFLOWS(connection).all()
 
 

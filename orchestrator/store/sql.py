@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, TextClause, bindparam, text
+from sqlalchemy import Connection
+
+from orchestrator.store.driver import Answer, execute, execute_many
 
 _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     # SQLite has one writer at a time, so a transaction that writes needs no row locks.
@@ -24,22 +28,41 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_PARAMETER = re.compile(r"(?<![:\w]):(\w+)(?!:)")
+
+
 class Statement:
     """A constant statement. `expanding` names parameters that are lists, for `IN :name`."""
 
     def __init__(self, template: str, *expanding: str) -> None:
-        self._by_dialect: dict[str, TextClause] = {}
-        for dialect in ("postgresql", "sqlite"):
+        self._expanding = expanding
+        self._spelled: dict[str, str] = {}
+        for dialect, adapt in (("postgresql", _for_psycopg), ("sqlite", _for_sqlite3)):
             spelled = template.replace("@", "orchestrator_")
             for mark, spellings in _DIFFERENCES.items():
                 spelled = spelled.replace(mark, spellings[dialect])
-            clause = text(spelled)
-            if expanding:
-                clause = clause.bindparams(*(bindparam(name, expanding=True) for name in expanding))
-            self._by_dialect[dialect] = clause
+            self._spelled[dialect] = adapt(spelled, expanding)
 
     def __call__(
         self, connection: Connection, parameters: dict[str, Any] | list[dict[str, Any]] | None = None, /, **named: Any
-    ) -> CursorResult[Any]:
-        clause = self._by_dialect[connection.dialect.name]
-        return connection.execute(clause, parameters if parameters is not None else named)
+    ) -> Answer:
+        dialect = connection.dialect.name
+        values = named if parameters is None else parameters
+        if isinstance(values, list):
+            return execute_many(connection, self._spelled[dialect], values)
+        if self._expanding and dialect == "sqlite":
+            values = {**values, **{name: json.dumps(values[name]) for name in self._expanding}}
+        return execute(connection, self._spelled[dialect], values)
+
+
+def _for_psycopg(spelled: str, expanding: Sequence[str]) -> str:
+    spelled = spelled.replace("%", "%%")
+    for name in expanding:
+        spelled = spelled.replace(f"IN :{name}", f"= ANY(:{name})")
+    return _PARAMETER.sub(r"%(\1)s", spelled)
+
+
+def _for_sqlite3(spelled: str, expanding: Sequence[str]) -> str:
+    for name in expanding:
+        spelled = spelled.replace(f"IN :{name}", f"IN (SELECT value FROM json_each(:{name}))")
+    return spelled

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from orchestrator.store import hot
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _INSERT = Statement(
@@ -37,16 +38,16 @@ def insert_fenced(connection: Connection, fence: int, rows: list[dict[str, Any]]
     )
 
 
-def journal(connection: Connection, id: int, run: int, after: int = 0) -> Sequence[Row[Any]]:
+def journal(connection: Connection, id: int, run: int, after: int = 0) -> Sequence[Row]:
     """(seq, key, position, result, error, ended_at) in the order of their commits, those after `after` only."""
     return _JOURNAL(connection, id=id, run=run, after=after).all()
 
 
-def journal_fenced(connection: Connection, fence: int, id: int, run: int, after: int) -> Sequence[Row[Any]] | None:
+def journal_fenced(connection: Connection, fence: int, id: int, run: int, after: int) -> Sequence[Row] | None:
     """As `journal`, for a holder; None if its fence has moved on."""
     rows = _JOURNAL_FENCED(connection, id=id, run=run, after=after, fence=fence).all()
     return [row for row in rows if row.seq is not None] if rows else None
 
 
-def result(connection: Connection, id: int, run: int, key: str) -> Row[Any] | None:
+def result(connection: Connection, id: int, run: int, key: str) -> Row | None:
     return _RESULT(connection, id=id, run=run, key=key).one_or_none()

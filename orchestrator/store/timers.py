@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _INSERT = Statement("""
@@ -41,7 +42,7 @@ def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     _INSERT(connection, [{"event_type": None, **row} for row in rows])
 
 
-def of_instance(connection: Connection, id: int) -> Sequence[Row[Any]]:
+def of_instance(connection: Connection, id: int) -> Sequence[Row]:
     return _OF_INSTANCE(connection, id=id).all()
 
 
@@ -53,7 +54,7 @@ def delete_all(connection: Connection, id: int) -> None:
     _DELETE_ALL(connection, id=id)
 
 
-def oldest_waiter(connection: Connection, id: int, event_type: str) -> Row[Any] | None:
+def oldest_waiter(connection: Connection, id: int, event_type: str) -> Row | None:
     return _OLDEST_WAITER(connection, id=id, event_type=event_type).one_or_none()
 
 
@@ -67,6 +68,6 @@ def shift(connection: Connection, id: int, *, by: int, now: int, horizon: int) -
     _SHIFT(connection, id=id, by=by, now=now, horizon=horizon)
 
 
-def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row[Any]]:
+def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row]:
     """(instance_id, queue, due_at) of what comes due within the horizon; asked for again `grace` after it was due."""
     return _DUE(connection, now=now, grace=grace, limit=limit).all()

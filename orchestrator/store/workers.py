@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _BEAT = Statement("""
@@ -31,5 +31,5 @@ def remove(connection: Connection, id: str) -> None:
     _REMOVE(connection, id=id)
 
 
-def all_(connection: Connection) -> Sequence[Row[Any]]:
+def all_(connection: Connection) -> Sequence[Row]:
     return _ALL(connection).all()
