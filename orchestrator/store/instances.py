@@ -119,8 +119,8 @@ _SOMEONE_WAITS = Statement(
 
 
 def insert(connection: Connection, **row: Any) -> int | None:
-    """The new row's key; None if the workflow has an instance of this id."""
-    return _INSERT(connection, row).scalar_one_or_none()
+    """The new row's key; None if the workflow has an instance of this id. Without retentions, those of above hold."""
+    return _INSERT(connection, {"success_retention_ms": None, "error_retention_ms": None, **row}).scalar_one_or_none()
 
 
 def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[str, int]:

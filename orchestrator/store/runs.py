@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _RESTART = Statement("""
@@ -77,7 +77,7 @@ def position_of(connection: Connection, id: int, run: int, key: str) -> int | No
 
 def keys_like(connection: Connection, id: int, run: int, kind: str) -> Sequence[str]:
     """Some finished steps of a kind, for whoever has asked for one that there is not."""
-    return _STEP_KEYS(connection, id=id, run=run, prefix=f"{kind}:%").scalars().all()
+    return _STEP_KEYS(connection, id=id, run=run, prefix=f"{kind}:%").scalars()
 
 
 def take_over(connection: Connection, id: int, run: int, *, before: int) -> None:
@@ -86,11 +86,11 @@ def take_over(connection: Connection, id: int, run: int, *, before: int) -> None
     _TAKE_ATTEMPTS(connection, id=id, run=run, position=before)
 
 
-def ended(connection: Connection, id: int) -> Sequence[Row[Any]]:
+def ended(connection: Connection, id: int) -> Sequence[Row]:
     """The runs that restarts have ended, oldest first; `next_key` is what the run after it was begun from."""
     return _ALL(connection, id=id).all()
 
 
-def before(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+def before(connection: Connection, id: int, run: int) -> Sequence[Row]:
     """(run, started_at, next_position) of the runs before one, newest first."""
     return _BEFORE(connection, id=id, run=run).all()

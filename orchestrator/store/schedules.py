@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _COLUMNS = "id, workflow, cron, timezone, params, source, created_at, paused_at, next_at, last_at"
@@ -32,7 +33,7 @@ _FIRED = Statement("""
 """)
 
 
-def insert(connection: Connection, **row: Any) -> Row[Any] | None:
+def insert(connection: Connection, **row: Any) -> Row | None:
     """None if the workflow has this one from this source."""
     return _INSERT(connection, row).one_or_none()
 
@@ -41,15 +42,15 @@ def set_params(connection: Connection, id: int, params: str) -> None:
     _SET_PARAMS(connection, id=id, params=params)
 
 
-def all_(connection: Connection) -> Sequence[Row[Any]]:
+def all_(connection: Connection) -> Sequence[Row]:
     return _ALL(connection).all()
 
 
-def of_workflow(connection: Connection, workflow: str) -> Sequence[Row[Any]]:
+def of_workflow(connection: Connection, workflow: str) -> Sequence[Row]:
     return _OF_WORKFLOW(connection, workflow=workflow).all()
 
 
-def lock(connection: Connection, workflow: str, id: int) -> Row[Any] | None:
+def lock(connection: Connection, workflow: str, id: int) -> Row | None:
     return _LOCK(connection, workflow=workflow, id=id).one_or_none()
 
 
@@ -69,7 +70,7 @@ def remove_all(connection: Connection, workflow: str) -> None:
     _REMOVE_ALL(connection, workflow=workflow)
 
 
-def due(connection: Connection, *, now: int, limit: int) -> Sequence[Row[Any]]:
+def due(connection: Connection, *, now: int, limit: int) -> Sequence[Row]:
     """Schedules whose moment has come, with the queue of their workflow; other pumps pass over them meanwhile."""
     return _DUE(connection, now=now, limit=limit).all()
 

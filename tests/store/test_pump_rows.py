@@ -65,7 +65,7 @@ def test_an_instance_that_nobody_claims_is_rung_for_more_and_more_rarely(store: 
 
 def test_the_agenda_says_when_each_kind_of_work_is_next_due(store: Store) -> None:
     with store.database.read() as connection:
-        assert tuple(agenda.upcoming(connection)) == (None,) * 5
+        assert set(agenda.upcoming(connection)) == {None}
     pk = store.instance(ring_at=50)
     store.instance(ring_at=40)
     row = {"instance_id": pk, "kind": "sleep", "position": 1, "queue": "q", "started_at": 0, "due_at": 9}
