@@ -84,6 +84,12 @@ class InvalidEventPayload(WorkflowFatalError):
     code = "event.invalid_payload"
 
 
+class NonRetryableDelayError(OrchestratorError):
+    """The function that gives a step's retry delay gave none."""
+
+    code = "step.invalid_delay"
+
+
 class WorkflowTimeoutError(OrchestratorError):
     """The execution timed out."""
 

@@ -53,6 +53,7 @@ STATUS_BY_CODE = {
     "step.error": 500,
     "step.invalid_name": 500,
     "step.invalid_config": 500,
+    "step.invalid_delay": 500,
     "step.limit": 500,
     "step.not_serializable": 500,
     "workflow.replay_mismatch": 500,

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 import greenlet  # type: ignore[import-untyped]
@@ -131,6 +131,7 @@ class BlockingWorkflowStep:
         retries: RetriesDict | None = None,
         timeout: Duration | None = None,
         queue: str | None = None,
+        sensitive: Literal["output"] | None = None,
     ) -> BlockingStepDecorator: ...
 
     # mypy finds no `*given` as wide as overloads that end in a ParamSpec.

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
 
 from orchestrator.authoring.bodies import Signature, signature_of
@@ -124,6 +124,7 @@ class WorkflowStep:
         retries: RetriesDict | None = None,
         timeout: Duration | None = None,
         queue: str | None = None,
+        sensitive: Literal["output"] | None = None,
     ) -> StepDecorator: ...
 
     # mypy finds no `*given` as wide as overloads that end in a ParamSpec.
@@ -232,7 +233,7 @@ class WorkflowStep:
         """
         taken: dict[str, Any] = {
             key: options.pop(key)
-            for key in ("config", "retries", "timeout", "queue")
+            for key in ("config", "retries", "timeout", "queue", "sensitive")
             if key in options and key not in parameters
         }
         config = taken.pop("config", None) or config

@@ -87,6 +87,7 @@ REMEDIES: dict[str, Remedy] = {
     "fatal": Remedy(FAILURE, _STEP),
     "step.invalid_name": Remedy(FAILURE, _STEP),
     "step.invalid_config": Remedy(FAILURE, _STEP),
+    "step.invalid_delay": Remedy(FAILURE, _STEP),
     "step.limit": Remedy(FAILURE, _STEP),
     "step.not_serializable": Remedy(FAILURE, _STEP),
     "step.error": Remedy(FAILURE, _STEP),

@@ -14,6 +14,7 @@ from orchestrator.doorbell import Ring
 from orchestrator.engine import endings, inside, sharing, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
+from orchestrator.engine.delays import Delays
 from orchestrator.engine.earlier_runs import Ancestry, ancestry
 from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
@@ -56,6 +57,7 @@ class Activation:
         self.identity = Identity(claim.id, claim.workflow, claim.instance_id, claim.created_at, claim.run)
         self.book = Book(claim.wanted, claim.status)
         self.in_place = InPlace(self)
+        self.delays = Delays(self)
         self.committing: list[Order] = []
         """What has ended and is being stored."""
         self.helping = False
@@ -103,12 +105,12 @@ class Activation:
             if waits.settle(self):
                 continue
             stopping = self.runtime.stopping.is_set()
-            if stopping and not self.in_place:
+            if stopping and not self.busy:
                 self._yield()
                 return
             reports = [] if self.book.pausing or stopping else self._run_some()
-            if not reports and self.in_place:
-                reports = self.in_place.wait(self.book.seconds_to_next_due(self.runtime.clock.now_ms()))
+            if not reports and self.busy:
+                reports = self.in_place.wait(self._patience_s())
             if reports:
                 commit(self, reports)
                 if monotonic() > spent_at:
@@ -118,7 +120,7 @@ class Activation:
                     spent_at = monotonic() + budget_s
             elif self._nudged:
                 self.sync()
-            elif not self.in_place and endings.let_go(self):
+            elif not self.busy and endings.let_go(self):
                 return
 
     def _begin(self) -> bool:
@@ -179,6 +181,15 @@ class Activation:
             return self.in_place.run_here([self.in_place.order(alone)])
         return sharing.help_out(self) if self.helping else []
 
+    @property
+    def busy(self) -> bool:
+        """Whether something runs here that will report."""
+        return bool(self.in_place) or self.delays.pending
+
+    def _patience_s(self) -> float | None:
+        moments = (self.book.seconds_to_next_due(self.runtime.clock.now_ms()), self.delays.seconds_left())
+        return min((moment for moment in moments if moment is not None), default=None)
+
     def nudge(self) -> None:
         """From another thread: there is news in the database, so look before letting go."""
         self._nudged = True
@@ -196,7 +207,7 @@ class Activation:
             self.live.close()
 
     def _others_wait(self) -> bool:
-        if self.in_place or self.live.outcome is not None:
+        if self.busy or self.live.outcome is not None:
             return False
         with self.runtime.database.read() as connection:
             return instances.someone_waits(connection, queue=self.claim.queue, id=self.identity.pk)

@@ -13,7 +13,7 @@ from orchestrator.engine import endings
 from orchestrator.engine.book import Failed, Waiting
 from orchestrator.engine.completions import attempt_row, step_row
 from orchestrator.engine.orders import Order, Report
-from orchestrator.engine.retries import Retry, after_failure
+from orchestrator.engine.retries import AskDelay, Retry, after_failure
 from orchestrator.errors import Superseded
 from orchestrator.replay.journal import UNREAD, Entry
 from orchestrator.serialization import encode
@@ -130,17 +130,21 @@ def _take_out(activation: Activation, report: Report) -> bool:
     return True
 
 
-def _retry_of(report: Report) -> Retry | None:
-    """When to try again; None if the report settles its step."""
+def _retry_of(report: Report) -> Retry | AskDelay | None:
+    """When to try again, if that is known; None if the report settles its step."""
     if report.error is None or report.fatal:
         return None
     order = report.order
     decided = after_failure(order.config, order.attempt, report.error, report.ended_at, retryable=report.retryable)
-    return decided if isinstance(decided, Retry) else None
+    return decided if isinstance(decided, (Retry, AskDelay)) else None
 
 
 def _write_reports(
-    activation: Activation, connection: Connection, reports: list[Report], retries: dict[int, Retry | None], now: int
+    activation: Activation,
+    connection: Connection,
+    reports: list[Report],
+    retries: dict[int, Retry | AskDelay | None],
+    now: int,
 ) -> list[Line]:
     worker = activation.runtime.worker_id
     lines = []
@@ -154,7 +158,7 @@ def _write_reports(
             continue
         if retry is None:
             lines.append(_line(activation, report))
-        elif retry.due_at > now:
+        elif isinstance(retry, Retry) and retry.due_at > now:
             settings = activation.runtime.settings
             ring_at = (
                 retry.due_at + settings.grace_ms
@@ -189,7 +193,7 @@ def _retry_timer(activation: Activation, order: Order, retry: Retry, failed_at: 
     }
 
 
-def _note_retry(activation: Activation, report: Report, retry: Retry, now: int) -> None:
+def _note_retry(activation: Activation, report: Report, retry: Retry | AskDelay, now: int) -> None:
     book, order = activation.book, report.order
     key = order.command.key
     if key in book.timers:
@@ -198,6 +202,10 @@ def _note_retry(activation: Activation, report: Report, retry: Retry, now: int) 
         book.stale_timers.append(key)  # given up by what the function was told together with it
         return
     book.failed[key] = Failed(order.attempt, report.error or {}, report.ended_at, order.config)
+    if isinstance(retry, AskDelay):
+        book.runnable.pop(key, None)
+        book.undecided[key] = order.command
+        return
     if retry.due_at <= now:
         book.undecided.pop(key, None)
         book.runnable[key] = order.command

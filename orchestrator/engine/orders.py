@@ -90,8 +90,11 @@ class Order:
         command = self.command
         if not command.signature.wants_ctx or "ctx" in command.kwargs:
             return command.kwargs
-        identity = self.identity
-        context = StepContext(
+        return {**command.kwargs, "ctx": self.context()}
+
+    def context(self) -> StepContext:
+        command, identity = self.command, self.identity
+        return StepContext(
             step=StepInfo(command.name, command.count),
             attempt=self.attempt,
             config=self.config.to_dict(),
@@ -105,7 +108,6 @@ class Order:
             instance_id=identity.instance_id,
             workflow_name=identity.workflow,
         )
-        return {**command.kwargs, "ctx": context}
 
 
 @dataclass(slots=True)
@@ -197,11 +199,11 @@ class Runner:
             check_size(text, f"Step {command.label} output", self._limit)
             read_back = decode(text, command.signature.adapter)
         except (NotSerializableError, ValidationError) as error:
-            reason = (
-                error
-                if isinstance(error, NotSerializableError)
-                else NotSerializableError(f"{what} is not serialisable as its annotated type: {error}")
-            )
+            reason = error
+            if order.config.sensitive:  # pydantic quotes the value
+                reason = NotSerializableError(f"{what} is not serialisable (the value is sensitive and not shown)")
+            elif isinstance(error, ValidationError):
+                reason = NotSerializableError(f"{what} is not serialisable as its annotated type: {error}")
             stored = {**encode_error(reason), "fatal": True}
             return Report(order, self._clock.now_ms(), error=stored, retryable=False, fatal=True)
         except PayloadTooLarge as error:

@@ -20,6 +20,11 @@ class Retry:
 
 
 @dataclass(slots=True, frozen=True)
+class AskDelay:
+    """Run it again, once its delay function has said when."""
+
+
+@dataclass(slots=True, frozen=True)
 class GiveUp:
     """The step has failed for good."""
 
@@ -30,10 +35,20 @@ _FINAL_CODES = frozenset(
 
 
 def after_failure(
-    config: StepConfig, attempt: int, error: dict[str, Any], failed_at: int, *, retryable: bool = True
-) -> Retry | GiveUp:
-    """`error` is as stored; `attempt` is the number (from 1) of the one that failed; `failed_at` in epoch ms."""
+    config: StepConfig,
+    attempt: int,
+    error: dict[str, Any],
+    failed_at: int,
+    *,
+    retryable: bool = True,
+    asked_ms: int | None = None,
+) -> Retry | AskDelay | GiveUp:
+    """`error` is as stored; `attempt` is the number (from 1) of the one that failed; `failed_at` in epoch ms;
+    `asked_ms` is what the delay function of the step has said, where it has one.
+    """
     if not retryable or error.get("code") in _FINAL_CODES or not config.retries.may_retry(attempt):
         return GiveUp()
-    delay_ms = config.retries.delay_after_ms(attempt, _jitter.random)
+    if config.retries.dynamic and asked_ms is None:
+        return AskDelay()
+    delay_ms = config.retries.delay_after_ms(attempt, _jitter.random, asked_ms=asked_ms)
     return Retry(failed_at + delay_ms)

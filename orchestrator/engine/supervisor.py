@@ -241,8 +241,10 @@ def _patience(order: Order, moment_s: float) -> float:
 
 
 def _is_long(activation: Activation, now: float, moment_s: float) -> bool:
-    return not activation.in_place.detached and any(
-        now - order.started >= _patience(order, moment_s) for order in activation.in_place.values()
+    return (
+        not activation.in_place.detached
+        and not activation.delays.seconds_left()
+        and any(now - order.started >= _patience(order, moment_s) for order in activation.in_place.values())
     )
 
 
@@ -269,7 +271,7 @@ def detach(runtime: Runtime, activation: Activation) -> None:
                 order.started_at = order.started_at or now
                 row = attempt_row(order, claim.queue, runtime.worker_id)
                 made.append((order, attempts.insert_running(connection, row)))
-        news = held.wanted != book.wanted or bool(book.runnable)
+        news = held.wanted != book.wanted or bool(book.runnable or book.undecided)
         status = held.status if held.status == InstanceStatus.WAITING_FOR_PAUSE else InstanceStatus.RUNNING
         ring_at = now + runtime.settings.grace_ms if news else None
         instances.give_back(

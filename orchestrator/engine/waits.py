@@ -14,8 +14,8 @@ from orchestrator.engine.commits import Line, ring_countdown, write
 from orchestrator.engine.completions import attempt_row
 from orchestrator.engine.events import received
 from orchestrator.engine.orders import Order
-from orchestrator.engine.retries import GiveUp, after_failure
-from orchestrator.errors import EventTimeoutError, WorkerLostError
+from orchestrator.engine.retries import AskDelay, GiveUp, Retry, after_failure
+from orchestrator.errors import EventTimeoutError, NonRetryableDelayError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
 from orchestrator.statuses import RETRY, AttemptState, StepKind
 from orchestrator.store import attempts, events, instances, timers
@@ -32,25 +32,50 @@ def settle(activation: Activation) -> bool:
     now = activation.runtime.clock.now_ms()
     news = book.to_wait or book.stale_timers or book.stale_attempts or book.is_due(now)
     # A pause starts nothing, but the delay of a retry begins with the failure: it is put off like the other deadlines.
-    if not book.undecided and (book.pausing or not news):
+    decided = _decisions(activation) if book.undecided or activation.delays.pending else {}
+    if not decided and (book.pausing or not news):
         return False
-    stop = _Stop(activation, now)
+    stop = _Stop(activation, now, decided)
     if write(activation, stop.build, only_if_no_news=True):
         stop.announce()
     return True
 
 
+Decision = Retry | GiveUp | NonRetryableDelayError
+
+
+def _decisions(activation: Activation) -> dict[str, Decision]:
+    """What follows for each failed step; those whose delay function has yet to answer are not among them."""
+    book, found = activation.book, dict[str, Decision]()
+    activation.delays.forget_others(book.undecided)
+    for key, step in book.undecided.items():
+        failed = book.failed[key]
+        decided = after_failure(failed.config, failed.attempt, failed.error, failed.ended_at)
+        if isinstance(decided, AskDelay):
+            activation.delays.ask(step, failed)
+            answer = activation.delays.answer(key, failed.attempt)
+            if answer is None:
+                continue
+            if isinstance(answer, NonRetryableDelayError):
+                found[key] = answer
+                continue
+            decided = after_failure(failed.config, failed.attempt, failed.error, failed.ended_at, asked_ms=answer)
+        assert not isinstance(decided, AskDelay)
+        found[key] = decided
+    return found
+
+
 class _Stop:
     """All that is settled at one stop of one instance."""
 
-    def __init__(self, activation: Activation, now: int) -> None:
+    def __init__(self, activation: Activation, now: int, decided: dict[str, Decision]) -> None:
         self.activation = activation
         self.now = now
         book = activation.book
         pausing = book.pausing
         self.due = [] if pausing else book.due(now)
         self.to_wait = [] if pausing else list(book.to_wait.values())
-        self.undecided = dict(book.undecided)
+        self.decided = decided
         self.stale_timers, self.stale_attempts = list(book.stale_timers), list(book.stale_attempts)
         self.started: list[Waiting] = []
         self.runnable: list[RunStep] = []
@@ -66,8 +91,8 @@ class _Stop:
             line = self._start(connection, command, rows)
             if line is not None:
                 lines.append(line)
-        for key, step in self.undecided.items():
-            lines += self._decide(step, self.activation.book.failed[key], rows)
+        for key, decision in self.decided.items():
+            lines += self._decide(self.activation.book.undecided[key], decision, rows)
         gone = self.stale_timers + [waiting.key for waiting in self.due]
         if gone:
             timers.delete(connection, identity.pk, gone)
@@ -123,10 +148,11 @@ class _Stop:
         rows.append(self._row(command.key, command.kind, command.position, self.now, due_at, command))
         return None
 
-    def _decide(self, step: RunStep, failed: Failed, rows: list[dict[str, Any]]) -> list[Line]:
-        decided = after_failure(failed.config, failed.attempt, failed.error, failed.ended_at)
-        if isinstance(decided, GiveUp):
-            line = self._line(step, failed.ended_at, error=failed.error, config=failed.config.shown)
+    def _decide(self, step: RunStep, decided: Decision, rows: list[dict[str, Any]]) -> list[Line]:
+        failed = self.activation.book.failed[step.key]
+        if not isinstance(decided, Retry):
+            error = failed.error if isinstance(decided, GiveUp) else encode_error(decided)
+            line = self._line(step, failed.ended_at, error=error, config=failed.config.shown)
             line.row["attempts"] = failed.attempt
             return [line]
         if decided.due_at <= self.now:
@@ -143,7 +169,8 @@ class _Stop:
         book.add_timers(self.started)
         for command in self.to_wait:
             book.to_wait.pop(command.key, None)
-        for key in self.undecided:
+        self.activation.delays.forget(self.decided)
+        for key in self.decided:
             book.undecided.pop(key, None)
         for step in self.runnable:
             book.runnable[step.key] = step

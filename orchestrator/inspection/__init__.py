@@ -4,11 +4,12 @@ from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import MAX_PAGE, check_page, list_instances, list_workflows
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
-from orchestrator.inspection.steps import public_error
+from orchestrator.inspection.steps import REDACTED, public_error, shown_output
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
 __all__ = [
     "MAX_PAGE",
+    "REDACTED",
     "AttemptView",
     "InstanceDetail",
     "InstanceView",
@@ -25,4 +26,5 @@ __all__ = [
     "public_error",
     "runs_of",
     "schedule_view",
+    "shown_output",
 ]
