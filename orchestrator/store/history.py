@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _NOTE = Statement("""
@@ -46,25 +47,25 @@ def note(connection: Connection, id: int, run: int, type: str, at: int, data: st
     _NOTE(connection, id=id, run=run, type=type, at=at, data=data)
 
 
-def changes(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+def changes(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _CHANGES(connection, id=id, run=run).all()
 
 
-def subject(connection: Connection, id: int) -> Row[Any] | None:
+def subject(connection: Connection, id: int) -> Row | None:
     return _SUBJECT(connection, id=id).one_or_none()
 
 
-def steps(connection: Connection, id: int, run: int, after: int) -> Sequence[Row[Any]]:
+def steps(connection: Connection, id: int, run: int, after: int) -> Sequence[Row]:
     """The journal without its results, those after `after` only."""
     return _STEPS(connection, id=id, run=run, after=after).all()
 
 
-def results(connection: Connection, id: int, run: int, keys: Sequence[str]) -> dict[str, Row[Any]]:
+def results(connection: Connection, id: int, run: int, keys: Sequence[str]) -> dict[str, Row]:
     """(key, result, config) of steps, by key."""
     return {row.key: row for row in _RESULTS(connection, id=id, run=run, keys=list(keys))} if keys else {}
 
 
-def known(connection: Connection, id: int, run: int) -> Sequence[Row[Any]]:
+def known(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _KNOWN(connection, id=id, run=run).all()
 
 
@@ -77,5 +78,5 @@ def append(connection: Connection, rows: list[dict[str, Any]]) -> None:
     _APPEND(connection, rows)
 
 
-def page(connection: Connection, id: int, run: int, *, after: int, limit: int) -> Sequence[Row[Any]]:
+def page(connection: Connection, id: int, run: int, *, after: int, limit: int) -> Sequence[Row]:
     return _PAGE(connection, id=id, run=run, after=after, limit=limit).all()
