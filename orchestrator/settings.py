@@ -40,6 +40,13 @@ class Settings(BaseSettings):
         description="Celery's broker; the Redis URL if not given.",
     )
     doorbell: str = Field("tasks.doorbell:CeleryDoorbell", description="What announces work, as module:class.")
+    events_url: str | None = Field(
+        None, description="Where lifecycle events of instances are published, as a broker's URL; nowhere by default."
+    )
+    events_queue: str = Field("orchestrator.events", description="The queue that lifecycle events are published to.")
+    events_keep: int = Field(
+        100_000, gt=0, description="Events that wait for a broker that is away; beyond it the oldest are dropped."
+    )
     sqlite_synchronous: str = Field(
         "FULL",
         pattern="^(FULL|NORMAL)$",

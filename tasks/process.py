@@ -18,6 +18,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.settings import Settings
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
+from tasks import publisher
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,14 @@ def start(
         # Threads that wait for the database a few times per step must not queue 5 ms for each return from it.
         sys.setswitchinterval(SWITCH_S)
         runtime = Runtime(
-            database, registry, settings, doorbell, notifier=notifier, queues=tuple(queues), killable=killable
+            database,
+            registry,
+            settings,
+            doorbell,
+            notifier=notifier,
+            queues=tuple(queues),
+            publisher=publisher.make(settings),
+            killable=killable,
         )
         host = Host(runtime, recycle=recycle)
         host.start()

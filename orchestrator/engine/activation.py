@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import Connection
+
 from orchestrator.authoring.views import EventSchedule, WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, inside, sharing, waits
+from orchestrator.engine import endings, inside, publishing, sharing, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
 from orchestrator.engine.delays import Delays
@@ -36,15 +38,26 @@ def advance(runtime: Runtime, pk: int) -> None:
     """
     again = True
     while again and runtime.may_start():
-        now = runtime.clock.now_ms()
-        claim = runtime.database.statement(
-            lambda connection: instances.claim(connection, id=pk, worker=runtime.worker_id, now=now)  # noqa: B023
-        )
+        claim = _claim(runtime, pk)
         if claim is None:
             if (holder := runtime.holding.get(pk)) is not None:
                 holder.nudge()
             return
         again = Activation(runtime, claim).work()
+
+
+def _claim(runtime: Runtime, pk: int) -> Any:
+    now = runtime.clock.now_ms()
+    if runtime.settings.events_url is None:
+        return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=runtime.worker_id, now=now))
+
+    def work(connection: Connection) -> Any:
+        claim = instances.claim(connection, id=pk, worker=runtime.worker_id, now=now)
+        if claim is not None and claim.started_at == now:
+            publishing.note(runtime.settings, connection, pk, publishing.STARTED, now)
+        return claim
+
+    return runtime.database.transaction(work)
 
 
 class Activation:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection
 
 from orchestrator.clock import Clock
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
+from orchestrator.engine import publishing
 from orchestrator.errors import InstanceAlreadyExists
 from orchestrator.names import check_instance_id, new_instance_id
 from orchestrator.retention import Retention
 from orchestrator.settings import Settings
 from orchestrator.store import instances
 from orchestrator.store.database import Database
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -51,7 +56,14 @@ class New:
 def create(desk: Desk, workflow: str, queue: str, new: New, *, trigger: str) -> int:
     """Start an instance; its key. Raises InstanceAlreadyExists."""
     row = _row(desk, workflow, queue, new, trigger)
-    pk = desk.database.statement(lambda connection: instances.insert(connection, **row))
+
+    def work(connection: Connection) -> int | None:
+        pk = instances.insert(connection, **row)
+        if pk is not None:
+            publishing.note(desk.settings, connection, pk, publishing.QUEUED, row["now"])
+        return pk
+
+    pk = _writes(desk)(work)
     if pk is None:
         raise InstanceAlreadyExists(already_exists(workflow, new.id))
     desk.doorbell.ring([Ring(pk, queue)])
@@ -64,7 +76,13 @@ def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, 
     The keys of those that were created, by id: the ids that are missing belong to instances that were there already.
     """
     rows = [_row(desk, workflow, queue, new, trigger) for new in batch]
-    created = desk.database.statement(lambda connection: instances.insert_many(connection, rows))
+
+    def work(connection: Connection) -> dict[str, int]:
+        created = instances.insert_many(connection, rows)
+        publishing.note(desk.settings, connection, list(created.values()), publishing.QUEUED, rows[0]["now"])
+        return created
+
+    created = _writes(desk)(work) if rows else {}
     if created:
         desk.doorbell.ring([Ring(pk, queue) for pk in created.values()])
     return created
@@ -78,6 +96,11 @@ def delete_many(desk: Desk, workflow: str, ids: Sequence[str]) -> set[str]:
     for row in gone:
         desk.notifier.changed(row.id)
     return {row.instance_id for row in gone}
+
+
+def _writes(desk: Desk) -> Callable[[Callable[[Connection], T]], T]:
+    """Creating takes one statement, but for those who want to hear of it."""
+    return desk.database.statement if desk.settings.events_url is None else desk.database.transaction
 
 
 def already_exists(workflow: str, id: str) -> str:

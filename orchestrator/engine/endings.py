@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
+from orchestrator.engine import publishing
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
     NotSerializableError,
@@ -89,6 +90,8 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
         ended = instances.finish(
             connection, id=identity.pk, fence=activation.fence, status=status, output=output, error=error, now=now
         )
+        if ended:
+            publishing.note(runtime.settings, connection, identity.pk, publishing.ENDED[status], now)
         if ended and left_over:
             timers.delete_all(connection, identity.pk)
             attempts.drop_open(connection, identity.pk)
@@ -100,7 +103,8 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
         or any((book.timers, book.remote, book.stale_timers, book.stale_attempts))
         or any(order.row_id is not None for order in activation.in_place.values())
     )
-    run = runtime.database.transaction if left_over else runtime.database.statement
+    several = left_over or runtime.settings.events_url is not None
+    run = runtime.database.transaction if several else runtime.database.statement
     ended = run(work)
     activation.in_place.close()
     if hasattr(activation, "live"):
@@ -133,6 +137,7 @@ def let_go(activation: Activation) -> bool:
         if released and status == InstanceStatus.PAUSED:
             timers.freeze(connection, identity.pk)
             history.note(connection, identity.pk, identity.run, "workflow_paused", now)
+            publishing.note(runtime.settings, connection, identity.pk, publishing.PAUSED, now)
         return released
 
     run = runtime.database.transaction if status == InstanceStatus.PAUSED else runtime.database.statement

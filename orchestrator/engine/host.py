@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import monotonic
 from orchestrator.engine import pump, schedules, sharing
+from orchestrator.engine.chores import Chores
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
 from orchestrator.store import workflows
@@ -26,6 +27,7 @@ class Host:
         self.runtime = runtime
         self._supervisor = Supervisor(runtime, recycle=recycle)
         self._pump = threading.Thread(target=self._run_pump, name="orchestrator-pump", daemon=True)
+        self._chores = Chores(runtime)
         self._stop = threading.Event()
         self._stops = threading.Lock()
         self._seen: int | None = None
@@ -36,6 +38,7 @@ class Host:
         self._supervisor.start()
         pump.bury_processes(self.runtime.database)
         self._pump.start()
+        self._chores.start()
 
     def stop(self, grace_s: float = 10.0) -> bool:
         """Hand over what can't be finished in time, and leave nothing that has to run out first.
@@ -62,6 +65,7 @@ class Host:
         sharing.hand_back(runtime, left)
         self._stop.set()
         self._pump.join(10)
+        self._chores.stop()
         self._supervisor.stop()
         if runtime.holding:
             # A function that does not stop between two steps: it is treated as if this worker had died with it.

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
+from orchestrator.engine import publishing
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
@@ -37,6 +38,7 @@ def pause(desk: Desk, pk: int) -> bool:
             instances.set_status(connection, pk, _S.PAUSED, now=now, paused_at=now)
             timers.freeze(connection, pk)
             history.note(connection, pk, row.run, "workflow_paused", now)
+            publishing.note(desk.settings, connection, pk, publishing.PAUSED, now)
         return True
 
     return _change(desk, pk, work)
@@ -77,6 +79,7 @@ def terminate(desk: Desk, pk: int) -> bool:
                 f"actions allowed now: {', '.join(ALLOWED[_S(row.status)])}.",
             )
         instances.terminate(connection, pk, now=now)
+        publishing.note(desk.settings, connection, pk, publishing.ENDED[_S.TERMINATED], now)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)
         return True
@@ -99,6 +102,7 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
             runs.take_over(connection, pk, row.run, before=position)
         runs.restart(connection, pk, now=now, ring_at=now + desk.grace_ms, next_key=from_, next_position=position)
         history.note(connection, pk, row.run + 1, "workflow_queued", now, '{"restarted": true}')
+        publishing.note(desk.settings, connection, pk, publishing.QUEUED, now)
         return True
 
     return _change(desk, pk, work)

@@ -49,7 +49,7 @@ def tick(runtime: Runtime) -> int:
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
     if _is_due(due.schedules, now):
-        rings += schedules.fire_due(database, now, grace_ms=grace, catch_up_ms=settings.catch_up_ms)
+        rings += schedules.fire_due(database, settings, now, grace_ms=grace)
     runtime.ring(*rings)
     cleared = 0
     if due.removals is not None:

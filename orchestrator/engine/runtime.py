@@ -29,6 +29,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
+    from orchestrator.engine.publishing import Publisher
     from orchestrator.engine.activation import Activation
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class Runtime:
     notifier: Notifier = field(default_factory=LocalNotifier)
     queues: Sequence[str] = ("default",)
     worker_id: str = field(default_factory=new_worker_id)
+    publisher: Publisher | None = None
+    """Where what happens to instances is published, if anywhere."""
     killable: bool = False
     """This process may be killed to stop a `def` body past its timeout: its parent starts another (prefork)."""
 

@@ -11,9 +11,11 @@ from sqlalchemy import Connection
 from orchestrator import cron
 from orchestrator.authoring.schedules import Schedule
 from orchestrator.doorbell import Ring
+from orchestrator.engine import publishing
 from orchestrator.engine.admission import Desk
 from orchestrator.errors import InvalidSchedule, ScheduleNotFound
 from orchestrator.names import scheduled_id
+from orchestrator.settings import Settings
 from orchestrator.statuses import TRIGGER_CRON
 from orchestrator.store import instances, schedules
 from orchestrator.store.database import Database
@@ -25,7 +27,7 @@ CODE, API = "code", "api"
 LIMIT = 100
 
 
-def fire_due(database: Database, now: int, *, grace_ms: int, catch_up_ms: int) -> list[Ring]:
+def fire_due(database: Database, settings: Settings, now: int, *, grace_ms: int) -> list[Ring]:
     """Start what is due, and set each schedule to its next moment, in one transaction.
 
     Of the moments that nobody was there for only the last is made up for, and only within the catch-up window.
@@ -36,14 +38,14 @@ def fire_due(database: Database, now: int, *, grace_ms: int, catch_up_ms: int) -
         for row in schedules.due(connection, now=now, limit=LIMIT):
             try:
                 tick = cron.last_tick(
-                    row.cron, row.timezone, since_ms=max(row.next_at, now - catch_up_ms), until_ms=now
+                    row.cron, row.timezone, since_ms=max(row.next_at, now - settings.catch_up_ms), until_ms=now
                 )
                 next_at = cron.next_tick(row.cron, row.timezone, now)
             except (LookupError, OSError):  # a time zone that was there when it was declared
                 log.exception("schedule %s of workflow %r can't be read and is not run", row.id, row.workflow)
                 tick = next_at = None
             if tick is not None:
-                pk = _start(connection, row, row.queue, tick, now, now + grace_ms)
+                pk = _start(connection, settings, row, row.queue, tick, now, now + grace_ms)
                 rings += [Ring(pk, row.queue)] if pk is not None else []
             else:
                 log.warning("%r of workflow %r was missed for too long to make up for", row.cron, row.workflow)
@@ -128,7 +130,7 @@ def run_now(desk: Desk, workflow: str, queue: str, id: str) -> tuple[int, str]:
     def work(connection: Connection) -> tuple[int, str]:
         row = _locked(connection, workflow, id)
         moment = now
-        while (pk := _start(connection, row, queue, moment, now, now + desk.grace_ms)) is None:
+        while (pk := _start(connection, desk.settings, row, queue, moment, now, now + desk.grace_ms)) is None:
             moment += 1  # somebody has run it in this very millisecond
         return pk, scheduled_id(row.cron, row.timezone, moment)
 
@@ -137,9 +139,11 @@ def run_now(desk: Desk, workflow: str, queue: str, id: str) -> tuple[int, str]:
     return pk, instance_id
 
 
-def _start(connection: Connection, row: Any, queue: str, tick: int, now: int, ring_at: int) -> int | None:
+def _start(
+    connection: Connection, settings: Settings, row: Any, queue: str, tick: int, now: int, ring_at: int
+) -> int | None:
     """The instance's key; None if it has been started for this moment already: its id is the moment's."""
-    return instances.insert(
+    pk = instances.insert(
         connection,
         workflow=row.workflow,
         instance_id=scheduled_id(row.cron, row.timezone, tick),
@@ -151,6 +155,9 @@ def _start(connection: Connection, row: Any, queue: str, tick: int, now: int, ri
         ring_at=ring_at,
         now=now,
     )
+    if pk is not None:
+        publishing.note(settings, connection, pk, publishing.QUEUED, now)
+    return pk
 
 
 def _insert(

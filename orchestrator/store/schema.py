@@ -267,6 +267,27 @@ workflows = Table(  # every workflow a worker has ever registered
 )
 
 
+outbox = Table(  # what has happened to instances and is still to be published; it outlives the instances themselves
+    PREFIX + "outbox",
+    metadata,
+    _key(),
+    Column("workflow", String(64), nullable=False),
+    Column("instance", String(271), nullable=False),
+    Column("version", String(64)),
+    Column("type", String(16), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    sqlite_autoincrement=True,  # the number tells whoever reads that a message has come twice
+)
+
+leases = Table(  # work that one process at a time may do, until then
+    PREFIX + "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("holder", String(64), nullable=False),
+    Column("until_at", BigInteger, nullable=False),
+)
+
+
 def tables_of_instances() -> list[str]:
     """The tables whose rows belong to an instance, by its key: what goes when it goes."""
     return [

@@ -112,6 +112,22 @@ def upgrade() -> None:
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_table('orchestrator_leases',
+    sa.Column('name', sa.String(length=64), nullable=False),
+    sa.Column('holder', sa.String(length=64), nullable=False),
+    sa.Column('until_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('name')
+    )
+    op.create_table('orchestrator_outbox',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('instance', sa.String(length=271), nullable=False),
+    sa.Column('version', sa.String(length=64), nullable=True),
+    sa.Column('type', sa.String(length=16), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sqlite_autoincrement=True
+    )
     op.create_table('orchestrator_runs',
     sa.Column('instance_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
     sa.Column('run', sa.Integer(), autoincrement=False, nullable=False),
@@ -206,6 +222,8 @@ def downgrade() -> None:
 
     op.drop_table('orchestrator_schedules')
     op.drop_table('orchestrator_runs')
+    op.drop_table('orchestrator_outbox')
+    op.drop_table('orchestrator_leases')
     op.drop_table('orchestrator_removals')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')

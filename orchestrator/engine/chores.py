@@ -1,0 +1,47 @@
+"""What a working process does beside the pump, on a thread of its own, as it may wait for others; nobody waits for it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from orchestrator.engine import publishing
+from orchestrator.engine.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 1.0
+
+
+class Chores:
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="orchestrator-chores", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        self._stop.set()
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                busy = do(self._runtime)
+            except Exception:
+                log.exception("the chores could not be done; they are tried again")
+                busy = False
+            self._stop.wait(0.01 if busy else PERIOD_S)
+        publisher = self._runtime.publisher
+        if publisher is not None:
+            publishing.stop(self._runtime.database, self._runtime.worker_id)
+
+
+def do(runtime: Runtime) -> bool:
+    """One round. Whether there is more to do at once."""
+    if runtime.publisher is None:
+        return False
+    published = publishing.publish_some(runtime.database, runtime.settings, runtime.publisher, runtime.worker_id)
+    return published == publishing.BATCH
