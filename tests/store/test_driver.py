@@ -19,7 +19,7 @@ ADD = Statement("""
     INSERT INTO @workflows (name, class_name, module, queue, created_at, seen_at)
     VALUES (:name, 'A 100 %: done', 'app', 'default', 1, 1)
 """)
-WRONG = Statement("SELECT nothing FROM @nowhere")
+WRONG = Statement("SELECT absent FROM @nowhere")
 
 
 def test_rows_have_names_and_lists_may_be_empty(store: Store) -> None:
