@@ -9,7 +9,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from orchestrator.client import Client
-from web import errors, security, static_files
+from web import cloudflare, errors, security, static_files
 from web.api import api, health
 from web.dashboard import dashboard
 from web.server import Server, serve, start
@@ -22,7 +22,7 @@ __all__ = ["Server", "WebSettings", "create_app", "serve", "start"]
 def create_app(
     client: Client, *, registry: Mapping[str, object] | None = None, settings: WebSettings | None = None
 ) -> Flask:
-    """REST under /api/v1, health checks, and the pages at /, all of them over one client."""
+    """REST under /api/v1 and as Cloudflare has it, health checks, and the pages at /, all of them over one client."""
     settings = settings or WebSettings.load()
     app = Flask("web")
     # Escaping makes a form up to three times as large as the payload in it.
@@ -39,4 +39,5 @@ def create_app(
     static_files.fingerprint(app)
     for blueprint in (api, health, dashboard):
         app.register_blueprint(blueprint)
+    cloudflare.mount(app)
     return app

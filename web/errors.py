@@ -1,4 +1,4 @@
-"""From an error to its HTTP answer: problem+json (RFC 9457) for programs, a page for people; never internals."""
+"""From an error to its HTTP answer: problem+json (RFC 9457) or Cloudflare's envelope for programs, a page for people."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
 from orchestrator.errors import ActionNotAllowed, InstanceErrored, OrchestratorError
+from web import cloudflare
 from web.refusals import InvalidRequest
 from web.security import request_id
 
@@ -146,6 +147,8 @@ def _members(error: OrchestratorError) -> dict[str, Any]:
 
 def _answer(status: int, code: str, detail: str, members: dict[str, Any] | None = None) -> Response:
     title = HTTPStatus(status).phrase
+    if cloudflare.speaks_here(request.path):
+        return cloudflare.refusal(status, code, detail, members)
     if not _for_programs():
         page = render_template(
             "errors/problem.html", status=status, title=title, detail=detail, code=code, request_id=request_id()

@@ -113,12 +113,24 @@ class WorkflowClient(ScheduleActions[P]):
         limit: int = 25,
         before: int | None = None,
         oldest_first: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+        offset: int = 0,
     ) -> list[InstanceView]:
-        """One page; `before` is the `cursor` of the last instance of the page before (with `oldest_first` too)."""
+        """One page; `before` is the `cursor` of the last instance of the page before (with `oldest_first` too).
+
+        `since` and `until` bound the creation, in epoch milliseconds. `offset` skips; a cursor is faster.
+        """
         with self.client.reading() as connection:
             return inspection.list_instances(
-                connection, workflow=self.name, statuses=status, limit=limit, cursor=before, oldest_first=oldest_first
-            )
+                connection, workflow=self.name, statuses=status, limit=limit, cursor=before, oldest_first=oldest_first,
+                since=since, until=until, offset=offset,
+            )  # fmt: skip
+
+    def count(self, status: Sequence[str] | None = None, since: int | None = None, until: int | None = None) -> int:
+        """How many instances a list without a limit would have."""
+        with self.client.reading() as connection:
+            return inspection.count_instances(connection, self.name, statuses=status, since=since, until=until)
 
     def _encoded(self, params: Any) -> str:
         what = f"The params of workflow {self.name!r}"

@@ -1,7 +1,7 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
 from orchestrator.inspection.detail import describe
-from orchestrator.inspection.lists import MAX_PAGE, check_page, list_instances, list_workflows
+from orchestrator.inspection.lists import MAX_PAGE, check_page, count_instances, list_instances, list_workflows
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
 from orchestrator.inspection.steps import REDACTED, public_error, shown_output
@@ -18,6 +18,7 @@ __all__ = [
     "StepView",
     "WorkflowView",
     "check_page",
+    "count_instances",
     "describe",
     "describe_run",
     "list_instances",

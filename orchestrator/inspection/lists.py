@@ -40,13 +40,29 @@ def list_instances(
     limit: int = 25,
     cursor: int | None = None,
     oldest_first: bool = False,
+    since: int | None = None,
+    until: int | None = None,
+    offset: int = 0,
 ) -> list[InstanceView]:
     """One page, newest first unless asked otherwise. Raises UsageError for a limit or a status that there is not."""
     check_page(limit, statuses)
     rows = reading.page(
-        connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first
-    )
+        connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first,
+        since=since, until=until, offset=offset,
+    )  # fmt: skip
     return [InstanceView(**summary(row)) for row in rows]
+
+
+def count_instances(
+    connection: Connection,
+    workflow: str,
+    *,
+    statuses: Sequence[str] | None = None,
+    since: int | None = None,
+    until: int | None = None,
+) -> int:
+    check_page(1, statuses)
+    return reading.count(connection, workflow, statuses, since, until)
 
 
 def check_page(limit: Any, statuses: Sequence[str] | None = None) -> None:

@@ -11,26 +11,26 @@ from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _SUMMARY = "id, workflow, instance_id, status, run, created_at, started_at, ended_at, modified_at, trigger"
+_WANTED = "(:any_status = 1 OR status IN :statuses) AND created_at >= :since AND created_at <= :until"
 _NEWEST = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND (:any_status = 1 OR status IN :statuses) "
-    "AND id < :before ORDER BY id DESC LIMIT :limit",
+    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND {_WANTED} "
+    "AND id < :before ORDER BY id DESC LIMIT :limit OFFSET :offset",
     "statuses",
 )
 _OLDEST = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND (:any_status = 1 OR status IN :statuses) "
-    "AND id > :after ORDER BY id LIMIT :limit",
+    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND {_WANTED} "
+    "AND id > :after ORDER BY id LIMIT :limit OFFSET :offset",
     "statuses",
 )
 _NEWEST_OF_ALL = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE (:any_status = 1 OR status IN :statuses) AND id < :before "
-    "ORDER BY id DESC LIMIT :limit",
+    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND id < :before ORDER BY id DESC LIMIT :limit OFFSET :offset",
     "statuses",
 )
 _OLDEST_OF_ALL = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE (:any_status = 1 OR status IN :statuses) AND id > :after "
-    "ORDER BY id LIMIT :limit",
+    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND id > :after ORDER BY id LIMIT :limit OFFSET :offset",
     "statuses",
 )
+_COUNT = Statement(f"SELECT count(*) AS n FROM @instances WHERE workflow = :workflow AND {_WANTED}", "statuses")
 _DETAIL = Statement(
     f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, holder FROM @instances WHERE id = :id"
 )
@@ -54,9 +54,12 @@ def page(
     limit: int,
     cursor: int | None,
     oldest_first: bool,
+    since: int | None = None,
+    until: int | None = None,
+    offset: int = 0,
 ) -> Sequence[Row]:
-    """Instances before (or after, oldest first) the cursor, an instance's key."""
-    values: dict[str, Any] = {"statuses": list(statuses or [""]), "any_status": int(not statuses), "limit": limit}
+    """Instances before (or after, oldest first) the cursor, an instance's key; `since` and `until` are inclusive."""
+    values = _wanted(statuses, since, until) | {"limit": limit, "offset": offset}
     if oldest_first:
         values["after"] = cursor or 0
         statement = _OLDEST_OF_ALL if workflow is None else _OLDEST
@@ -66,6 +69,22 @@ def page(
     if workflow is not None:
         values["workflow"] = workflow
     return statement(connection, values).all()
+
+
+def count(
+    connection: Connection, workflow: str, statuses: Sequence[str] | None, since: int | None, until: int | None
+) -> int:
+    found: int = _COUNT(connection, _wanted(statuses, since, until) | {"workflow": workflow}).scalar_one()
+    return found
+
+
+def _wanted(statuses: Sequence[str] | None, since: int | None, until: int | None) -> dict[str, Any]:
+    return {
+        "statuses": list(statuses or [""]),
+        "any_status": int(not statuses),
+        "since": 0 if since is None else since,
+        "until": NEVER if until is None else until,
+    }
 
 
 def detail(connection: Connection, id: int) -> Row | None:

@@ -54,6 +54,16 @@ def test_the_latest_is_the_newest_of_its_workflow(bench: Bench) -> None:
     assert waiters.latest().id == "second"
 
 
+def test_lists_may_be_bounded_by_the_time_of_creation_and_counted(bench: Bench) -> None:
+    for number in range(4):
+        bench.create(Waiter, id=f"w{number}")
+        bench.clock.advance(1000)
+    waiters = bench.client.workflow(Waiter)
+    assert [view.id for view in waiters.list(since=START_MS + 1000, until=START_MS + 2000)] == ["w2", "w1"]
+    assert [view.id for view in waiters.list(limit=2, offset=1)] == ["w2", "w1"]
+    assert (waiters.count(), waiters.count(until=START_MS), waiters.count(status=["paused"])) == (4, 1, 0)
+
+
 def test_lists_show_the_newest_first_page_by_page(bench: Bench) -> None:
     for number in range(7):
         bench.create(Waiter, id=f"w{number}")

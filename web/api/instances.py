@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from flask import g, jsonify, url_for
+from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
 from orchestrator.statuses import InstanceStatus
 from web.api import shapes
 from web.api.blueprint import api
+from web.operations import instances as operations
+from web.operations.instances import NewInstance, StatusChange
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
 from web.services import client, workflow_client
@@ -32,15 +34,6 @@ class AllInstancesQuery(Body):
 
 class InstanceQuery(AllInstancesQuery):
     direction: Literal["asc", "desc"] = "desc"
-
-
-class NewInstance(Body):
-    instance_id: str | None = None
-    params: Any = None
-
-
-class StatusChange(Body):
-    status: Literal["pause", "resume", "terminate", "restart"]
 
 
 @api.get("/instances")
@@ -66,9 +59,7 @@ def list_instances(workflow: str) -> ResponseReturnValue:
 
 @api.post("/workflows/<workflow>/instances")
 def create_instance(workflow: str) -> ResponseReturnValue:
-    body = read_body(NewInstance)
-    g.instance_id = body.instance_id  # so that a refusal names it
-    instance = workflow_client(workflow).create(body.params, id=body.instance_id)
+    instance = operations.create(workflow, read_body(NewInstance))
     location = url_for("api.show_instance", workflow=instance.workflow, instance_id=instance.id)
     return jsonify(shapes.state(instance, instance.status())), 201, {"Location": location}
 
@@ -80,15 +71,7 @@ def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 @api.patch("/workflows/<workflow>/instances/<instance_id>/status")
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
-    change = read_body(StatusChange)
-    instance = workflow_client(workflow).get(instance_id)
-    act = {
-        "pause": instance.pause,
-        "resume": instance.resume,
-        "terminate": instance.terminate,
-        "restart": instance.restart,
-    }[change.status]
-    return jsonify(shapes.state(instance, act()))
+    return jsonify(shapes.state(*operations.change_status(workflow, instance_id, read_body(StatusChange))))
 
 
 @api.delete("/workflows/<workflow>/instances/<instance_id>")

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.client import Instance, InstanceState
 from orchestrator.inspection import InstanceDetail, InstanceView, WorkflowView
 from web.paging import next_cursor
+from web.times import rfc3339
 
 _WORKFLOW_TIMES = ("created_at", "seen_at", "triggered_at")
 _INSTANCE_TIMES = ("created_at", "started_at", "ended_at", "modified_at")
 _STEP_TIMES = ("started_at", "ended_at", "due_at")
 _ATTEMPT_TIMES = ("started_at", "ended_at")
-
-
-def rfc3339(at_ms: int) -> str:
-    """`2026-11-22T07:01:02.123Z`."""
-    seconds, ms = divmod(at_ms, 1000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
 
 
 def workflow(view: WorkflowView) -> dict[str, Any]:

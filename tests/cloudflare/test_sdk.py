@@ -1,0 +1,189 @@
+"""Cloudflare's Python SDK, unmodified: every method it has for workflows, and what it makes of our answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import cloudflare
+import pytest
+from cloudflare import Cloudflare
+
+from tests.cloudflare.conftest import ACCOUNT, Cloud
+
+Fresh = Callable[[str], str]
+
+
+def test_workflows_are_listed_page_by_page_and_found_by_name(sdk: Cloudflare) -> None:
+    names = [row.name for row in sdk.workflows.list(account_id=ACCOUNT, per_page=2)]
+    assert names == ["failing", "orders", "sleeper", "wordy"]
+    first = sdk.workflows.list(account_id=ACCOUNT, per_page=2)
+    assert first.result_info is not None
+    assert (first.result_info.page, first.result_info.per_page, len(first.result)) == (1, 2, 2)
+    assert [row.name for row in sdk.workflows.list(account_id=ACCOUNT, search="ORD")] == ["orders", "wordy"]
+
+
+def test_a_workflow_is_shown_with_its_class_its_module_and_its_counts(
+    sdk: Cloudflare, cloud: Cloud, fresh: Fresh
+) -> None:
+    cloud.create("sleeper", fresh("s"), until="waiting")
+    shown = sdk.workflows.get("sleeper", account_id=ACCOUNT)
+    assert (shown.name, shown.class_name, shown.script_name) == ("sleeper", "Sleeper", "app")
+    assert shown.instances["waiting"] >= 1
+    assert set(shown.instances) == {
+        "queued", "running", "paused", "errored", "terminated", "complete", "waiting", "waitingForPause", "rollingBack",
+    }  # fmt: skip
+    assert shown.triggered_on is not None
+    assert shown.created_on <= shown.modified_on
+    assert shown.created_on.tzinfo is not None
+
+
+def test_an_instance_goes_from_its_creation_to_its_output(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = fresh("o")
+    of = {"account_id": ACCOUNT, "workflow_name": "orders"}
+    made = sdk.workflows.instances.create(
+        "orders", account_id=ACCOUNT, instance_id=id, params=json.dumps({"items": 3}), location_hint="weur"
+    )
+    assert (made.id, made.trigger_source) == (id, "api")
+    assert made.status in ("queued", "running", "waiting")
+    assert made.workflow_id == sdk.workflows.get("orders", account_id=ACCOUNT).id
+    cloud.awaits_approval(id)
+
+    sent = sdk.workflows.instances.events.create("approval", **of, instance_id=id, body={"by": "ann"})
+    assert sent.instance_id == id
+    assert abs(datetime.now(UTC) - sent.timestamp) < timedelta(minutes=5)
+    cloud.reaches("orders", id, "complete")
+
+    shown = sdk.workflows.instances.get(id, **of)
+    assert (shown.status, shown.success, shown.params) == ("complete", True, {"items": 3})
+    assert shown.output == {"found": {"items": 3}, "by": "ann"}
+    assert shown.trigger.source == "api"
+    assert shown.start is not None
+    assert shown.end is not None
+    assert shown.queued <= shown.start <= shown.end
+    assert (shown.step_count, [step.type for step in shown.steps]) == (3, ["step", "sleep", "waitForEvent"])
+
+
+def test_steps_show_their_attempts_their_config_and_what_they_gave(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.order(fresh("o"))
+    stock, nap, wait = sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="orders").steps
+    assert (stock.type, stock.name, stock.success, stock.output) == ("step", "check stock-1", True, '{"items":3}')
+    assert [attempt.success for attempt in stock.attempts] == [False, True]
+    assert stock.attempts[0].error is not None
+    assert (stock.attempts[0].error.name, stock.attempts[0].error.message) == (
+        "ConnectionError", "the warehouse does not answer",
+    )  # fmt: skip
+    assert (stock.config.retries.limit, stock.config.retries.delay, stock.config.retries.backoff) == (2, 0, "constant")
+    assert stock.config.timeout == "1 minute"
+    assert (nap.type, nap.name, nap.finished, nap.error) == ("sleep", "cool down-1", True, None)
+    assert nap.end - nap.start >= timedelta(milliseconds=5)
+    assert (wait.type, wait.name, wait.finished, wait.event_type) == (
+        "waitForEvent", "manager approves-1", False, "approval",
+    )  # fmt: skip
+    assert wait.end - wait.start == timedelta(hours=24)
+
+
+def test_steps_are_turned_round_or_left_out_on_request(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.order(fresh("o"))
+    newest = sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="orders", order="desc")
+    assert [step.type for step in newest.steps] == ["waitForEvent", "sleep", "step"]
+    simple = sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="orders", simple="true")
+    assert simple.step_count == 3
+    assert "steps" not in simple.model_fields_set
+
+
+def test_an_error_has_its_name_and_message(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("failing", fresh("f"), until="errored")
+    shown = sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="failing")
+    assert (shown.success, shown.output) == (False, None)
+    assert shown.error is not None
+    assert (shown.error.name, shown.error.message) == ("StockError", "out of stock")
+    assert [step.success for step in shown.steps] == [True, False]
+
+
+def test_a_long_output_is_cut_in_the_list_of_steps(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("wordy", fresh("w"), until="complete")
+    shown = sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="wordy").steps[0].output
+    assert shown.endswith("xxx[truncated output]")
+    assert len(shown) < 1100
+
+
+def test_every_action_moves_an_instance(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("sleeper", fresh("s"), until="waiting")
+    edit = sdk.workflows.instances.status.edit
+    of = {"account_id": ACCOUNT, "workflow_name": "sleeper"}
+    paused = edit(id, **of, status="pause")
+    assert paused.status in ("waitingForPause", "paused")
+    assert paused.timestamp.tzinfo is not None
+    cloud.reaches("sleeper", id, "paused")
+    assert edit(id, **of, status="resume").status in ("queued", "running", "waiting")
+    cloud.reaches("sleeper", id, "waiting")
+    assert edit(id, **of, status="restart").status in ("queued", "running", "waiting")
+    cloud.reaches("sleeper", id, "waiting")
+    assert edit(id, **of, status="terminate").status == "terminated"
+    last = sdk.workflows.instances.get(id, **of).steps[-1]
+    assert (last.type, last.trigger.source) == ("termination", "api")
+    with pytest.raises(cloudflare.ConflictError) as refused:
+        edit(id, **of, status="terminate")
+    assert "terminate" in str(refused.value)
+    assert "restart" in str(refused.value)
+
+
+def test_instances_are_listed_by_page_by_cursor_by_status_and_by_date(
+    sdk: Cloudflare, cloud: Cloud, fresh: Fresh
+) -> None:
+    ids = [cloud.create("failing", fresh("l"), until="errored") for _ in range(5)]
+    listing = sdk.workflows.instances.list
+    newest = [row.id for row in listing("failing", account_id=ACCOUNT, per_page=2)]
+    assert newest[:5] == ids[::-1]
+    first = listing("failing", account_id=ACCOUNT, per_page=2, status="errored")
+    cursor = first.to_dict()["result_info"]["cursor"]
+    assert isinstance(cursor, str)
+    second = listing("failing", account_id=ACCOUNT, per_page=2, cursor=cursor)
+    assert [row.id for row in second.result] == newest[2:4]
+    oldest = listing("failing", account_id=ACCOUNT, per_page=100, direction="asc")
+    assert [row.id for row in oldest.result] == newest[::-1]
+    assert listing("failing", account_id=ACCOUNT, status="running").result == []
+    later = datetime.now(UTC) + timedelta(hours=1)
+    assert listing("failing", account_id=ACCOUNT, date_start=later).result == []
+    assert len(listing("failing", account_id=ACCOUNT, date_end=later).result) >= 5
+    row = first.result[0]
+    assert (row.status, row.trigger_source) == ("errored", "api")
+    assert row.ended_on is not None
+
+
+def test_what_is_not_there_is_a_404_with_cloudflares_number(sdk: Cloudflare) -> None:
+    with pytest.raises(cloudflare.NotFoundError) as refused:
+        sdk.workflows.get("nothing", account_id=ACCOUNT)
+    assert _errors(refused.value) == [(10200, "workflows.api.error.workflow.not_found")]
+    with pytest.raises(cloudflare.NotFoundError) as refused:
+        sdk.workflows.instances.get("nothing", account_id=ACCOUNT, workflow_name="orders")
+    assert _errors(refused.value) == [(10400, "workflows.api.error.instance.not_found")]
+
+
+def test_an_id_is_used_once(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("sleeper", fresh("s"))
+    with pytest.raises(cloudflare.ConflictError) as refused:
+        sdk.workflows.instances.create("sleeper", account_id=ACCOUNT, instance_id=id)
+    assert _errors(refused.value) == [(10405, "workflows.api.error.instance.already_exists")]
+
+
+@pytest.mark.parametrize("id", ["batch", "terminate", "terminateAll", "cf_" + "0" * 64, "-a", "a b", "a" * 101])
+def test_reserved_and_impossible_ids_are_refused(sdk: Cloudflare, id: str) -> None:
+    with pytest.raises(cloudflare.UnprocessableEntityError) as refused:
+        sdk.workflows.instances.create("sleeper", account_id=ACCOUNT, instance_id=id)
+    assert _errors(refused.value)[0][1] == "workflows.api.error.instance.invalid_id"
+
+
+def test_params_that_are_no_json_are_refused(sdk: Cloudflare) -> None:
+    with pytest.raises(cloudflare.BadRequestError, match="not valid JSON"):
+        sdk.workflows.instances.create("sleeper", account_id=ACCOUNT, params="{bad")
+
+
+def _errors(error: cloudflare.APIStatusError) -> list[tuple[int, str]]:
+    body = error.body
+    assert isinstance(body, dict)
+    assert body["success"] is False
+    assert body["messages"][0]["message"].endswith(".")
+    return [(row["code"], row["message"]) for row in body["errors"]]

@@ -1,0 +1,107 @@
+"""wrangler, unmodified: every command it has for workflows, and what it prints of our answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.cloudflare.conftest import Cloud
+from tests.cloudflare.wrangler import Wrangler
+
+Fresh = Callable[[str], str]
+
+
+def test_list_shows_the_workflows(cli: Wrangler) -> None:
+    said = cli("list").out
+    assert "Showing 4 workflows from page 1:" in said
+    assert "│ sleeper │ app         │ Sleeper    │" in said
+    assert [row["name"] for row in cli("list", "--per-page", "1", "--page", "2", "--json").json] == ["orders"]
+    assert "No Workflows found on page 9" in cli("list", "--page", "9").err
+
+
+def test_trigger_starts_an_instance_with_its_id_and_params(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = fresh("o")
+    said = cli("trigger", "orders", '{"items": 2}', "--id", id)
+    assert f'🚀 Workflow instance "{id}" has been queued successfully' in said.out
+    made = cloud.client.workflow("orders").get(id).describe()
+    assert (made.params, made.trigger) == ({"items": 2}, "api")
+    refused = cli.run("trigger", "orders", "--id", id)
+    assert refused.code == 1
+    assert "workflows.api.error.instance.already_exists [code: 10405]" in refused.err
+
+
+def test_an_instance_is_described_while_it_waits_and_after_an_event(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.order(fresh("o"))
+    said = cli("instances", "describe", "orders", id).out
+    for line in (
+        "Workflow Name:         orders",
+        f"Instance Id:           {id}",
+        "Status:                ⏰ Waiting",
+        "Trigger:               🌎 API",
+        "Last Successful Step:  cool down-1",
+        "Type:      🎯 Step",
+        'Output:    "{\\"items\\":3}"',
+        "Type:      💤 Sleeping",
+        "Type:      👀 Waiting for event",
+        "Duration:  1 day",
+    ):
+        assert line in said, said
+    assert "❌ Error   │ ConnectionError: the warehouse does not answer" in said
+    assert said.count("✅ Success") == 1
+
+    sent = cli("instances", "send-event", "orders", id, "--type", "approval", "--payload", '{"by":"ann"}')
+    assert f'📤 The event with type "approval" and payload "{{"by":"ann"}}" was sent to the instance "{id}"' in sent.out
+    cloud.reaches("orders", id, "complete")
+    done = cli("instances", "describe", "orders", id, "--json").json
+    assert (done["id"], done["status"], done["success"]) == (id, "complete", True)
+    assert done["output"] == {"found": {"items": 3}, "by": "ann"}
+    assert done["steps"][2]["output"] == '{"by":"ann"}'
+
+
+def test_the_latest_instance_is_described_with_its_error(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("failing", fresh("f"), until="errored")
+    said = cli("instances", "describe", "failing", "latest").out
+    assert f"Instance Id:           {id}" in said
+    assert "Status:                ❌ Errored" in said
+    assert "Error:                 StockError: out of stock" in said
+    assert "❌ Error │ StockError: out of stock" in said
+    short = cli("instances", "describe", "failing", id, "--no-step-output").out
+    assert "Output" not in short
+
+
+def test_instances_are_listed_filtered_and_paged(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    first, second, third = (cloud.create("wordy", fresh("w"), until="complete") for _ in range(3))
+    said = cli("instances", "list", "wordy", "--status", "complete").out
+    assert said.index(third) < said.index(second) < said.index(first)
+    assert "✅ Completed" in said
+    # Page 2 is found by the cursor of page 1.
+    assert [
+        row["id"] for row in cli("instances", "list", "wordy", "--per-page", "1", "--page", "2", "--json").json
+    ] == [second]
+    nothing = cli("instances", "list", "wordy", "--date-start", "2100-01-01", "--date-end", "2100-01-02")
+    assert 'No instances in workflow "wordy" matched the provided filters.' in nothing.err
+
+
+def test_instances_are_paused_resumed_restarted_and_terminated(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("sleeper", fresh("s"), until="waiting")
+    assert f'⏸️ The instance "{id}" from sleeper was paused successfully' in cli("instances", "pause", "sleeper", id).out
+    cloud.reaches("sleeper", id, "paused")
+    assert (
+        f'🔄 The instance "{id}" from sleeper was resumed successfully' in cli("instances", "resume", "sleeper", id).out
+    )
+    cloud.reaches("sleeper", id, "waiting")
+    assert "was restarted successfully" in cli("instances", "restart", "sleeper", id).out
+    said = cli("instances", "terminate", "sleeper", id).out
+    assert f'🥷 The instance "{id}" from sleeper was terminated successfully' in said
+    assert cloud.client.workflow("sleeper").get(id).status().status == "terminated"
+    refused = cli.run("instances", "terminate", "sleeper", id)
+    assert refused.code == 1
+    assert "Cannot terminate instance since its on a finite state" in refused.err
+
+
+def test_what_is_not_there_is_said_with_cloudflares_numbers(cli: Wrangler) -> None:
+    missing = cli.run("instances", "describe", "orders", "nothing")
+    assert missing.code == 1
+    assert "workflows.api.error.instance.not_found [code: 10400]" in missing.err
+    unknown = cli.run("describe", "nothing")
+    assert unknown.code == 1
+    assert "workflows.api.error.workflow.not_found [code: 10200]" in unknown.err

@@ -1,0 +1,25 @@
+"""Times as HTTP speaks them: RFC 3339 in UTC; inside they are epoch milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from orchestrator.clock import SystemClock
+
+_clock = SystemClock()
+
+
+def rfc3339(at_ms: int) -> str:
+    """`2026-11-22T07:01:02.123Z`."""
+    seconds, ms = divmod(at_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ms:03d}Z"
+
+
+def epoch_ms(at: datetime) -> int:
+    """A time without a zone is taken as UTC."""
+    aware = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return round(aware.timestamp() * 1000)
+
+
+def now() -> str:
+    return rfc3339(_clock.now_ms())
