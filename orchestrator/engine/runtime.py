@@ -29,8 +29,8 @@ from orchestrator.settings import Settings
 from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
-    from orchestrator.engine.publishing import Publisher
     from orchestrator.engine.activation import Activation
+    from orchestrator.engine.publishing import Publisher
 
 log = logging.getLogger(__name__)
 
