@@ -76,7 +76,7 @@ def create_celery(
 
 
 def _queue(name: str) -> Queue:
-    return Queue(name, routing_key=name)  # type: ignore[no-untyped-call]
+    return Queue(name, routing_key=name)
 
 
 def _transport_options(url: str) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _NOTE = Statement("""
@@ -33,7 +33,7 @@ def note(connection: Connection, ids: Sequence[int], type: str, at: int) -> None
     _NOTE(connection, ids=list(ids), type=type, at=at)
 
 
-def oldest(connection: Connection, limit: int) -> Sequence[Row[Any]]:
+def oldest(connection: Connection, limit: int) -> Sequence[Row]:
     return _OLDEST(connection, limit=limit).all()
 
 
