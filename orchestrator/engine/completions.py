@@ -163,14 +163,21 @@ class Completions:
             self._thread.join(timeout_s)
 
     def _run(self) -> None:
-        while (first := self._queue.get()) is not None:
-            reports, more = drain(self._queue, first)
-            reports.sort(key=lambda report: report.order.identity.pk)
-            for identity, group in itertools.groupby(reports, key=lambda report: report.order.identity):
-                self._commit(identity, list(group))
-            self._settled += len(reports)
-            if not more:
-                return
+        while self._store_some():
+            pass
+
+    def _store_some(self) -> bool:
+        """A call of its own for each round: what a thread that waits for the next report still referred to would pass
+        for a step in hand (see held_rows), and never be handed back."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        reports, more = drain(self._queue, first)
+        reports.sort(key=lambda report: report.order.identity.pk)
+        for identity, group in itertools.groupby(reports, key=lambda report: report.order.identity):
+            self._commit(identity, list(group))
+        self._settled += len(reports)
+        return more
 
     def _commit(self, identity: Identity, reports: list[Report]) -> None:
         try:
