@@ -8,6 +8,7 @@ from celery import shared_task
 
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
+from orchestrator.errors import DatabaseUnavailable
 from tasks import process
 from tasks.names import ADVANCE, RUN_STEP
 
@@ -19,6 +20,8 @@ def advance_task(instance_pk: int) -> None:
     """The coordinator: take the instance up and go on with it as far as it goes."""
     try:
         advance(process.runtime(), int(instance_pk))
+    except DatabaseUnavailable as error:
+        log.warning("instance %r could not be advanced; it will be rung again: %s", instance_pk, error)
     except Exception:
         # Celery must not see it: it would only log it, while the row in the database says what is to be done.
         log.exception("instance %r could not be advanced; it will be rung again", instance_pk)
@@ -29,5 +32,7 @@ def run_step_task(instance_pk: int) -> None:
     """Run ready steps of the instance, one after another, until none is left."""
     try:
         run_steps(process.runtime(), int(instance_pk))
+    except DatabaseUnavailable as error:
+        log.warning("steps of instance %r could not be run; they will be rung again: %s", instance_pk, error)
     except Exception:
         log.exception("steps of instance %r could not be run; they will be rung again", instance_pk)

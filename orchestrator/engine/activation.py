@@ -21,7 +21,14 @@ from orchestrator.engine.earlier_runs import Ancestry, ancestry
 from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
-from orchestrator.errors import DatabaseUnavailable, InvalidParams, ReplayMismatch, Superseded, WorkerLostError
+from orchestrator.errors import (
+    DatabaseUnavailable,
+    InvalidParams,
+    LeaseOver,
+    ReplayMismatch,
+    Superseded,
+    WorkerLostError,
+)
 from orchestrator.names import schedule_of
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.statuses import TRIGGER_CRON, InstanceStatus
@@ -96,7 +103,11 @@ class Activation:
                 self.live.close()
             return not self.runtime.stopping.is_set()
         except Exception as error:
-            log.exception("%s/%s could not be advanced", self.identity.workflow, self.identity.instance_id)
+            foreseen = isinstance(error, (DatabaseUnavailable, LeaseOver))
+            log.log(
+                logging.WARNING if foreseen else logging.ERROR, "%s/%s could not be advanced: %s",
+                self.identity.workflow, self.identity.instance_id, error, exc_info=not foreseen,
+            )  # fmt: skip
             in_flight = [*self.committing, *self.in_place.values()]
             self._put_away()
             self._give_back_after(error, in_flight)

@@ -132,6 +132,20 @@ def _settle_row(connection: Connection, runtime: Runtime, report: Report) -> boo
     return False
 
 
+def store_all(runtime: Runtime, reports: list[Report]) -> None:
+    """commit_alone for reports of any instances."""
+    reports.sort(key=lambda report: report.order.identity.pk)
+    for identity, group in itertools.groupby(reports, key=lambda report: report.order.identity):
+        commit_alone(runtime, identity, list(group))
+
+
+def store_owed(runtime: Runtime) -> None:
+    """Try again what could not be stored when the database was away. Raises DatabaseUnavailable if it still is."""
+    while runtime.owed:
+        store(runtime, *runtime.owed[0])
+        runtime.owed.popleft()
+
+
 class Completions:
     """A thread that commits reports of async bodies which outlived their holder; those that come together in one go."""
 

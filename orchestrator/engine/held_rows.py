@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import threading
 import weakref
+from typing import TYPE_CHECKING
 
 from orchestrator.clock import monotonic
 
+if TYPE_CHECKING:
+    from orchestrator.engine.orders import Report
+
 
 class HeldRow:
-    """One of them. Its body may begin once, unless it is taken back before."""
+    """One of them. Its body may begin once, unless it is taken back before, and is reported once, by whoever takes that."""
 
-    __slots__ = ("__weakref__", "begun", "id", "pk", "taken_back", "waits_since")
+    __slots__ = ("__weakref__", "begun", "id", "pk", "report", "taken_back", "waits_since")
 
     def __init__(self, id: int, pk: int) -> None:
         self.id = id
@@ -23,13 +27,16 @@ class HeldRow:
         self.begun = False
         self.taken_back = False
         self.waits_since: float | None = None
-        """Since when (in monotonic time) it waits for its turn, behind others that were taken together with it."""
+        """Since when (in monotonic time) it waits for its turn, or for those that were taken together with it to end."""
+        self.report: Report | None = None
+        """What it has come to, until somebody takes that to store it."""
 
 
 class HeldRows:
     def __init__(self) -> None:
         self._rows: weakref.WeakValueDictionary[int, HeldRow] = weakref.WeakValueDictionary()
         self._lock = threading.Lock()
+        self._closed = False
 
     def hold(self, id: int, pk: int) -> HeldRow:
         row = HeldRow(id, pk)
@@ -40,8 +47,13 @@ class HeldRows:
     def begin(self, row: HeldRow) -> bool:
         """Whether its body may begin now; if so, nobody takes it back any more."""
         with self._lock:
-            row.begun = not row.taken_back
+            row.begun = not (row.taken_back or self._closed)
         return row.begun
+
+    def close(self) -> None:
+        """No further body may begin here."""
+        with self._lock:
+            self._closed = True
 
     def ids(self) -> set[int]:
         return {row.id for row in self._alive()}
@@ -57,6 +69,29 @@ class HeldRows:
                 if not row.begun and not row.taken_back:
                     row.taken_back = True
                     found.append(row)
+        return found
+
+    def ended(self, row: HeldRow, report: Report) -> None:
+        """Its body has ended; it is stored together with others, or alone if those take long."""
+        row.waits_since = monotonic()
+        row.report = report
+
+    def take_report(self, row: HeldRow) -> bool:
+        """Whether it is the caller's to store; if so, nobody else's."""
+        with self._lock:
+            mine, row.report = row.report is not None, None
+        return mine
+
+    def take_reports(self, patience_s: float) -> list[Report]:
+        """What has waited to be stored for so long."""
+        too_old = monotonic() - patience_s
+        found = []
+        for row in self._alive():
+            report = row.report
+            if report is None or row.waits_since is None or row.waits_since > too_old:
+                continue
+            if self.take_report(row):
+                found.append(report)
         return found
 
     def _alive(self) -> list[HeldRow]:

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from orchestrator.clock import monotonic
-from orchestrator.engine import pump, schedules, sharing
+from orchestrator.engine import completions, pump, schedules, sharing
 from orchestrator.engine.chores import Chores
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
-from orchestrator.store import workflows
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.store import attempts, workers, workflows
 
 log = logging.getLogger(__name__)
 
@@ -59,23 +60,41 @@ class Host:
         until = monotonic() + grace_s
         while (runtime.holding or runtime.running.keys() - runtime.abandoned) and monotonic() < until:
             self._stop.wait(0.02)
-        left = [order.row for order in runtime.running.values() if order.row is not None]
         runtime.bodies.stop()
         runtime.completions.stop()
-        sharing.hand_back(runtime, left)
         self._stop.set()
         self._pump.join(10)
         self._chores.stop()
         self._supervisor.stop()
+        try:
+            self._leave()
+        except DatabaseUnavailable as error:
+            log.warning("what this worker holds is for others only after its lease: %s", error)
+
+    def _leave(self) -> None:
+        """Take this worker off the list, so that nobody waits for its lease to run out. Raises DatabaseUnavailable."""
+        runtime = self.runtime
+        runtime.rows.close()
+        # What has ended behind a body that does not is stored; everything else in this worker's name is for others. The
+        # tables are asked, not this process's memory: with its name off the list, nobody would look for it soon.
+        completions.store_all(runtime, runtime.rows.take_reports(0))
+        completions.store_owed(runtime)
+        with runtime.database.read() as connection:
+            left = {row.id: row.instance_id for row in attempts.of_worker(connection, runtime.worker_id)}
+        sharing.hand_back(runtime, left)
         if runtime.holding:
-            # A function that does not stop between two steps: it is treated as if this worker had died with it.
+            # By a function that does not stop between two steps: it is treated as if this worker had died with it.
             pump.bury(runtime.database, known=[runtime.worker_id])
+        runtime.database.statement(lambda connection: workers.remove(connection, runtime.worker_id))
 
     def _run_pump(self) -> None:
         runtime = self.runtime
         while not runtime.stopping.is_set():
             try:
                 wait_s = pump.tick(runtime) / 1000
+            except DatabaseUnavailable as error:
+                log.warning("the pump could not do its round; it tries again: %s", error)
+                wait_s = runtime.settings.pump_ms / 1000
             except Exception:
                 log.exception("the pump could not do its round; it tries again")
                 wait_s = runtime.settings.pump_ms / 1000

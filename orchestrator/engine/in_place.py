@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from orchestrator.authoring.commands import RunStep
 from orchestrator.clock import monotonic
 from orchestrator.engine import completions, sharing
+from orchestrator.engine.held_rows import HeldRow
 from orchestrator.engine.orders import Order, Report
 
 if TYPE_CHECKING:
@@ -53,22 +54,26 @@ class InPlace(dict[str, Order]):
 
     def run_here(self, orders: list[Order]) -> list[Report]:
         """Run `def` bodies on this thread, one after another. Raises Detached if that took so long that others went on."""
-        reports = []
+        ended: list[tuple[Report, HeldRow | None]] = []
         for number, order in enumerate(orders, 1):
+            if ended and not self._runtime.may_have_claims():
+                break  # what has ended is stored first, if it still can be
+            self._runtime.check_lease()
             if not self._runtime.may_begin(order):
                 self.pop(order.command.key, None)
                 self._activation.nudge()
                 continue
-            self._runtime.check_lease()
             self.lock.release()
             try:
                 report = self._runtime.runner.run_sync(order)
             finally:
                 self.take_lock()
-            reports.append(report)
+            ended.append((report, order.row))
+            if order.row is not None:
+                self._runtime.rows.ended(order.row, report)
             if self.detached:
-                self._leave(reports, orders[number:])
-        return reports
+                self._leave(self._unstored(ended), orders[number:])
+        return self._unstored(ended)
 
     def start(self, orders: list[Order]) -> None:
         """Start `async def` bodies; they report here as long as the claim lasts, and for themselves after."""
@@ -113,6 +118,9 @@ class InPlace(dict[str, Order]):
     def mark_detached(self) -> None:
         """By the supervisor, which holds `lock`: the claim is given back and every body has a row."""
         self._detach()
+        for report in self._arrived():
+            if report is not None:
+                self._runtime.completions.add(report)  # the claim's own thread may be in a body for long
         self.interrupt()
 
     def _detach(self) -> None:
@@ -128,6 +136,17 @@ class InPlace(dict[str, Order]):
         if not self._closed:
             self._runtime.completions.add(report)
 
+    def _unstored(self, ended: list[tuple[Report, HeldRow | None]]) -> list[Report]:
+        """Those that are still this thread's to store: the supervisor did it for what had to wait for long."""
+        found = []
+        for report, row in ended:
+            if row is None or self._runtime.rows.take_report(row):
+                found.append(report)
+            else:
+                self.pop(report.order.command.key, None)
+                self._activation.nudge()
+        return found
+
     def _arrived(self) -> list[Report | None]:
         found = []
         while not self._reports.empty():
@@ -137,7 +156,7 @@ class InPlace(dict[str, Order]):
     def _leave(self, reports: list[Report], unstarted: list[Order]) -> NoReturn:
         """Hand over what this thread still has, now that every body reports for itself."""
         reports += [report for report in self._arrived() if report is not None]
-        sharing.hand_back(self._runtime, [order.row for order in unstarted if order.row is not None])
+        sharing.hand_back(self._runtime, {order.row.id: order.row.pk for order in unstarted if order.row is not None})
         if reports:
             completions.commit_alone(self._runtime, self._activation.identity, reports)
         raise Detached

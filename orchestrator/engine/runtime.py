@@ -172,11 +172,15 @@ class Runtime:
 
     def may_start(self) -> bool:
         """Whether this worker may take up anything new."""
-        return not self.stopping.is_set() and monotonic() < self.lease_until
+        return not self.stopping.is_set() and self.may_have_claims()
+
+    def may_have_claims(self) -> bool:
+        """False when others may have taken this worker's claims by now."""
+        return monotonic() < self.lease_until
 
     def check_lease(self) -> None:
         """Raises LeaseOver when others may have this worker's claims by now."""
-        if monotonic() >= self.lease_until:
+        if not self.may_have_claims():
             raise LeaseOver
 
     def may_begin(self, order: Order) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,10 +92,10 @@ def next_chunk(limit: int, took_s: float) -> int:
     return min(limit * 4, MAX_CHUNK) if took_s < FAST_S else 1
 
 
-def hand_back(runtime: Runtime, rows: list[HeldRow]) -> None:
-    """Steps that were taken and are not finished are for others again, who are told at once."""
-    queues = hand_back_rows(runtime, [row.id for row in rows])
-    ready = Counter((row.pk, queues[row.id]) for row in rows if row.id in queues)
+def hand_back(runtime: Runtime, rows: Mapping[int, int]) -> None:
+    """Steps that were taken and are not finished (rows, each with its instance) are for others again, who are told."""
+    queues = hand_back_rows(runtime, list(rows))
+    ready = Counter((pk, queues[id]) for id, pk in rows.items() if id in queues)
     runtime.ring(
         *(Ring(pk, queue, "run_step") for (pk, queue), count in ready.items() for _ in range(min(count, runtime.slots)))
     )

@@ -49,8 +49,11 @@ def _run(runtime: Runtime, orders: list[Order]) -> list[Report]:
     reports = []
     for order in orders:
         if not order.command.signature.is_async and runtime.may_begin(order):
-            reports.append(runtime.runner.run_sync(order))
-    return reports
+            assert order.row is not None
+            report = runtime.runner.run_sync(order)
+            runtime.rows.ended(order.row, report)
+            reports.append((report, order.row))
+    return [report for report, row in reports if runtime.rows.take_report(row)]
 
 
 def _orders(runtime: Runtime, pk: int, taken: list[sharing.Taken]) -> list[Order]:

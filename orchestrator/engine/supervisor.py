@@ -33,6 +33,8 @@ from orchestrator.store import attempts, instances, workers
 
 log = logging.getLogger(__name__)
 
+RETRY_S = 0.2
+"""How long it rests when its round has failed."""
 SURE_OF_LEASE = 0.9
 """The part of the lease in which a worker trusts in it: two clocks need not run equally fast."""
 
@@ -49,6 +51,7 @@ class Supervisor:
         self._beat_at = 0.0
         self._unknown_claims: set[tuple[int, int]] = set()
         self._unknown_rows: set[int] = set()
+        self._unlisted: set[str] = set()
         info = {"host": socket.gethostname(), "pid": os.getpid(), "queues": list(runtime.queues)}
         self._info = json.dumps({**info, "workflows": sorted(runtime.registry)})
         runtime.wake_supervisor = self._wake.set
@@ -59,11 +62,10 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and take this worker off the list, so that nobody waits for its lease to run out."""
+        """End the thread: no heartbeat follows."""
         self._stop.set()
         self._wake.set()
         self._thread.join(10)
-        self._runtime.database.statement(lambda connection: workers.remove(connection, self._runtime.worker_id))
 
     def later(self, delay_s: float, call: Callable[[], None]) -> Callable[[], None]:
         """Call on this thread after a while."""
@@ -77,8 +79,12 @@ class Supervisor:
         while not self._stop.is_set():
             try:
                 self._work()
+            except DatabaseUnavailable as error:
+                log.warning("the supervisor could not do its round; it tries again: %s", error)
+                self._stop.wait(RETRY_S)
             except Exception:
                 log.exception("the supervisor could not do its round; it tries again")
+                self._stop.wait(RETRY_S)
             self._wake.wait(self._pause_s())
             self._wake.clear()
 
@@ -119,10 +125,9 @@ class Supervisor:
         with runtime.database.read() as connection:
             runtime.slots = runtime.settings.concurrency * max(len(workers.all_(connection)), 1)
         self._beat_at = monotonic() + runtime.settings.heartbeat_ms / 1000
-        while runtime.owed:
-            completions.store(runtime, *runtime.owed[0])
-            runtime.owed.popleft()
+        completions.store_owed(runtime)
         self._reconcile()
+        self._bury_unlisted()
 
     def look_after_bodies(self) -> None:
         """Detach what runs for long, write deadlines down, and act on those that have passed."""
@@ -146,7 +151,8 @@ class Supervisor:
         ]  # fmt: skip
         if overdue:
             self._abandon(overdue)
-        sharing.hand_back(runtime, runtime.rows.take_back(moment_s))
+        sharing.hand_back(runtime, {row.id: row.pk for row in runtime.rows.take_back(moment_s)})
+        completions.store_all(runtime, runtime.rows.take_reports(moment_s))
 
     def look_after_functions(self) -> None:
         """Take instances away from a `run` that does not come back; the thread is lost, so the process is replaced."""
@@ -171,7 +177,15 @@ class Supervisor:
     def _end_process(self) -> NoReturn:
         runtime = self._runtime
         log.error("this worker process ends itself to stop what does not stop; its parent starts another")
-        pump.bury(runtime.database, known=[runtime.worker_id])
+        others = [order.row for order in list(runtime.running.values()) if order.task is not None]
+        runtime.bodies.stop(1.0)
+        try:
+            # What others have under way here is not to blame and keeps its attempt.
+            sharing.hand_back(runtime, {row.id: row.pk for row in others if row is not None})
+            completions.store_all(runtime, runtime.rows.take_reports(0))
+            pump.bury(runtime.database, known=[runtime.worker_id])
+        except DatabaseUnavailable as error:
+            log.warning("what this process holds is for others only after its lease: %s", error)
         os.kill(os.getpid(), signal.SIGKILL)
         raise SystemExit
 
@@ -206,9 +220,15 @@ class Supervisor:
         otherwise belong to a living worker for ever.
         """
         runtime = self._runtime
+        running = [order for order in list(runtime.running.values()) if order.row is not None]
         with runtime.database.read() as connection:
             claims = {(row.id, row.fence) for row in instances.held_by(connection, runtime.worker_id)}
             rows = {row.id for row in attempts.of_worker(connection, runtime.worker_id)}
+        for order in running:
+            if order.task is not None and order.row_id not in rows:
+                runtime.bodies.cancel(
+                    order.task
+                )  # terminated, restarted or timed out meanwhile: nobody hears its report
         claims -= {(pk, activation.fence) for pk, activation in list(runtime.holding.items())}
         rows -= runtime.rows.ids()
         for pk, fence in claims & self._unknown_claims:
@@ -219,6 +239,20 @@ class Supervisor:
             log.warning("%d attempts stand in this worker's name without a reason; handing them back", len(forgotten))
             sharing.hand_back_rows(runtime, sorted(forgotten))
         self._unknown_claims, self._unknown_rows = claims, rows
+
+    def _bury_unlisted(self) -> None:
+        """Free what stands in the name of a worker that is on no list, seen twice in a row.
+
+        One that was taken for dead, came back, took something and then died before its next heartbeat would otherwise
+        keep that for ever: no heartbeat of it can run out.
+        """
+        runtime = self._runtime
+        with runtime.database.read() as connection:
+            unlisted = set(workers.unlisted(connection)) - {runtime.worker_id}
+        again = unlisted & self._unlisted
+        if again:
+            pump.bury(runtime.database, known=sorted(again))
+        self._unlisted = unlisted
 
     def _take_from(self, pk: int, fence: int) -> None:
         """Free an instance as if its worker had died: what was under way in it has cost an attempt."""

@@ -17,6 +17,12 @@ _DEAD = Statement("SELECT id FROM @workers WHERE heartbeat_at < :before ORDER BY
 _REMOVE = Statement("DELETE FROM @workers WHERE id = :id")
 _ALL = Statement("SELECT id, started_at, heartbeat_at, info FROM @workers ORDER BY started_at")
 
+_UNLISTED = Statement("""
+    SELECT holder AS worker FROM @instances
+    WHERE status IN ('running', 'waitingForPause') AND holder IS NOT NULL AND holder NOT IN (SELECT id FROM @workers)
+    UNION SELECT worker FROM @attempts WHERE state = 'running' AND worker NOT IN (SELECT id FROM @workers)
+""")
+
 
 def beat(connection: Connection, *, id: str, now: int, info: str) -> None:
     _BEAT(connection, id=id, now=now, info=info)
@@ -29,6 +35,11 @@ def dead(connection: Connection, *, before: int) -> list[str]:
 
 def remove(connection: Connection, id: str) -> None:
     _REMOVE(connection, id=id)
+
+
+def unlisted(connection: Connection) -> list[str]:
+    """Workers that hold something and have no row."""
+    return [row.worker for row in _UNLISTED(connection)]
 
 
 def all_(connection: Connection) -> Sequence[Row]:

@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 
 from orchestrator import WorkflowEntrypoint
-from orchestrator.engine import completions, held_rows
+from orchestrator.engine import completions, held_rows, sharing
 from orchestrator.engine.activation import advance
 from orchestrator.engine.held_rows import HeldRows
+from orchestrator.engine.host import Host
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.engine.supervisor import Supervisor
+from orchestrator.store import instances
 from tests.engine.bench import Bench, Bodies
 from tests.engine.test_sharing import fan, key_of, results
 
@@ -175,6 +177,103 @@ def test_steps_claimed_behind_a_long_body_are_for_others_after_a_moment(
     assert bodies.ran == ["first", "long", *behind], "and none of them begins here, too"
     assert instance.result(timeout=0) == ["first", "long", *behind]
     assert [step.attempts for step in instance.describe().steps] == [1] * 5
+
+
+@pytest.mark.parametrize("holding", [False, True], ids=["a helper", "the holder"])
+def test_what_ended_before_a_long_body_is_stored_after_a_moment(
+    bench: Bench, bodies: Bodies, stopwatch: Stopwatch, holding: bool
+) -> None:
+    """They were taken together to be stored together, but a body of an hour must not hide a result for an hour."""
+    seen: list[list[str]] = []
+
+    def long() -> str:
+        bodies.ran.append("long")
+        stopwatch.ahead_s += 2.0
+        supervisor.look_after_bodies()
+        seen.append([row.key for row in bench.rows("SELECT key FROM @steps ORDER BY seq")])
+        return "long"
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[Any]:
+            made = [step.do(name, bodies(name)) for name in ("first", "short", "shorter")]
+            return await asyncio.gather(*made, step.do("long", long))
+
+    instance = bench.create(Fan)
+    supervisor = Supervisor(bench.runtime)
+    if holding:
+        bench.runtime.later = lambda delay_s, call: lambda: None
+        advance(bench.runtime, key_of(bench))
+    else:
+        advance(bench.worker(registry=bench.registry, queues=("coordinators",)), key_of(bench))
+        run_steps(bench.runtime, key_of(bench))
+    bench.settle()
+
+    assert seen == [["do:first:1", "do:short:1", "do:shorter:1"]]
+    assert instance.result(timeout=0) == ["first", "short", "shorter", "long"]
+    assert bodies.ran == ["first", "short", "shorter", "long"]
+    assert bench.rows("SELECT * FROM @attempts") == []
+
+
+def test_a_worker_that_stops_leaves_nothing_in_its_name_behind_a_body_that_does_not_end(
+    bench: Bench, bodies: Bodies
+) -> None:
+    """Found by chaos: steps that had ended behind such a body stood in the name of a worker that was on no list."""
+    stuck, goes_on = threading.Event(), threading.Event()
+
+    def endless() -> str:
+        bodies.ran.append("endless")
+        stuck.set()
+        goes_on.wait(30)
+        return "endless"
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[Any]:
+            elsewhere = {"queue": "other"}
+            made = [step.do(name, elsewhere, bodies(name)) for name in ("first", "short")]
+            made += [step.do("endless", elsewhere, endless), step.do("behind", elsewhere, bodies("behind"))]
+            return await asyncio.gather(*made)
+
+    instance = bench.run(Fan)
+    worker, other = (bench.worker(registry=bench.registry, queues=("other",)) for _ in range(2))
+    host = Host(worker)
+    host.start()
+    at_work = threading.Thread(target=run_steps, args=(worker, key_of(bench)))
+    at_work.start()
+    assert stuck.wait(30)
+
+    assert not host.stop(0.05), "a body runs that does not end"
+
+    assert bench.rows("SELECT key FROM @steps ORDER BY seq") == [("do:first:1",), ("do:short:1",)]
+    assert set(bench.rows("SELECT state, worker FROM @attempts")) == {("ready", None)}
+    assert bench.rows("SELECT * FROM @workers") == []
+    goes_on.set()
+    at_work.join(30)
+    bench.clock.advance(bench.settings.grace_ms + 1)
+    bench.work(other)
+    bench.work()
+    assert instance.result(timeout=0) == ["first", "short", "endless", "behind"]
+    assert bodies.ran == ["first", "short", "endless", "endless", "behind"]
+
+
+def test_what_stands_in_the_name_of_a_worker_on_no_list_is_freed(bench: Bench, bodies: Bodies) -> None:
+    """One that was taken for dead comes back, takes a step and an instance, and dies before its next heartbeat."""
+    workflow = fan(2, bodies, retries={"limit": 1, "delay": 0})
+    instance, idle = bench.create(workflow), bench.create(workflow)
+    ghost = bench.worker(registry=bench.registry)
+    advance(bench.worker(registry=bench.registry, queues=("coordinators",)), instance._pk)
+    assert len(sharing.claim(ghost, instance._pk, 2)) == 2
+    bench.database.statement(lambda c: instances.claim(c, id=idle._pk, worker=ghost.worker_id, now=0))
+    supervisor = Supervisor(bench.runtime)
+
+    supervisor.beat()
+    assert bench.rows("SELECT count(*) FROM @attempts WHERE state = 'running'") == [(2,)], "it may be about to beat"
+    supervisor.beat()
+    for _ in range(3):
+        bench.after("10 seconds")
+
+    assert instance.result(timeout=0) == results(2)
+    assert [step.attempts for step in instance.describe().steps] == [1, 2, 2, 1]
+    assert idle.result(timeout=0) == results(2)
 
 
 def test_steps_that_are_begun_soon_stay_where_they_were_claimed(bench: Bench, bodies: Bodies) -> None:

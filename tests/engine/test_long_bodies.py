@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import StepTimeoutError, WorkflowEntrypoint
 from orchestrator.engine import pump
+from orchestrator.engine import supervisor as supervisor_module
 from orchestrator.engine.supervisor import Supervisor
 from tests.engine.bench import Bench, Bodies, steps_of
 
@@ -119,6 +120,97 @@ def test_what_ends_meanwhile_does_not_hear_its_report(
     assert instance.status().status == "terminated"
     assert bodies.ran == ["slow 1"]
     assert instance.describe().steps == []
+
+
+def test_an_async_body_whose_instance_was_terminated_meanwhile_is_cancelled(
+    bench: Bench, bodies: Bodies, a_moment_later: Callable[[], None]
+) -> None:
+    began = threading.Event()
+
+    class Endless(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            async def endless() -> None:
+                began.set()
+                try:
+                    await asyncio.sleep(3600)
+                except asyncio.CancelledError:
+                    bodies.ran.append("cancelled")
+                    raise
+
+            await step.do("endless", {"timeout": "2 hours"}, endless, queue="other")
+
+    instance = bench.run(Endless)
+    worker = bench.worker(registry=bench.registry, queues=("other",))
+    supervisor = Supervisor(worker)
+    bench.work(worker)
+    assert began.wait(30)
+    supervisor.beat()
+    assert bodies.ran == [], "it is asked for"
+
+    instance.terminate()
+    supervisor.beat()
+    while worker.bodies.busy:
+        threading.Event().wait(0.005)
+
+    assert bodies.ran == ["cancelled"]
+    assert instance.status().status == "terminated"
+
+
+def test_a_process_that_kills_itself_for_one_body_hands_the_others_back_without_a_charge(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As prefork does: what is not to blame begins anew under the same number."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(pid: int, number: int) -> None:
+        raise Killed
+
+    monkeypatch.setattr(supervisor_module.os, "kill", kill)
+    worker = bench.worker(queues=("other",), registry=bench.registry, killable=True)
+    supervisor = Supervisor(worker)
+    began = threading.Event()
+
+    class Neighbours(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            async def innocent() -> None:
+                began.set()
+                await asyncio.sleep(3600)
+
+            def stubborn() -> None:
+                assert began.wait(30)
+                bench.clock.advance("61 seconds")
+                for order in list(worker.running.values()):
+                    if order.task is None:
+                        order.started -= 61
+                        supervisor._write_deadlines([order])
+                supervisor.look_after_bodies()
+
+            policy = {"retries": {"limit": 1, "delay": "1 hour"}, "timeout": "1 minute", "queue": "other"}
+            patient = {**policy, "timeout": "1 day"}
+            await asyncio.gather(
+                step.do("innocent", patient, innocent), *(step.do(f"stubborn {n}", policy, stubborn) for n in (1, 2))
+            )
+
+    bench.run(Neighbours)
+    real = type(worker.runner)._failure
+    monkeypatch.setattr(
+        type(worker.runner), "_failure", lambda runner, order, error: _let_through(real, runner, order, error)
+    )
+    with pytest.raises(Killed):
+        bench.work(worker)
+
+    found = {row.key: tuple(row)[1:] for row in bench.rows("SELECT key, state, attempt, worker FROM @attempts")}
+    assert found["do:innocent:1"] == ("ready", 1, None)
+    assert found["do:stubborn 1:1"][:2] == ("failed", 1)
+
+
+def _let_through(real: Any, runner: Any, order: Any, error: BaseException) -> Any:
+    """A runner reports whatever a body raises; here the process ends with it."""
+    if type(error).__name__ == "Killed":
+        raise error
+    return real(runner, order, error)
 
 
 def test_a_def_body_past_its_timeout_has_failed_and_its_late_result_is_dropped(
