@@ -21,6 +21,7 @@ COMMANDS = {
     "trigger": Entry("orchestrator.cli.trigger:trigger", "Start an instance of a workflow.", "Workflows"),
     "instances": Entry("orchestrator.cli.instances:instances", "List, show and control instances.", "Workflows"),
     "db": Entry("orchestrator.cli.database:db", "Create and upgrade the database.", "Set up"),
+    "completion": Entry("orchestrator.cli.completion:completion", "Complete names in bash, zsh or fish.", "Set up"),
     "version": Entry("orchestrator.cli.version:version", "Show the versions of everything involved.", "Set up"),
 }
 

@@ -67,9 +67,10 @@ def report(ctx: click.Context, error: OrchestratorError, *, for_people: bool = F
 
 def _fill_in(remedy: Remedy, ctx: click.Context) -> str:
     """The commands of a remedy name what this command was called with."""
+    several = ctx.params.get("instance_ids")
     return remedy.next.format(
         workflow=ctx.params.get("workflow") or "NAME",
-        instance=ctx.meta.get(INSTANCE) or ctx.params.get("instance_id") or "ID",
+        instance=ctx.meta.get(INSTANCE) or ctx.params.get("instance_id") or next(iter(several or ()), "ID"),
         command=ctx.command_path,
     )
 

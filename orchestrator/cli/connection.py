@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from orchestrator.cli.command import INSTANCE
+from orchestrator.cli.completing import instance_ids, workflow_names
 from orchestrator.cli.configuration import settings_with
 from orchestrator.cli.devfile import app_of_dev
 from orchestrator.cli.lazy import similar
 from orchestrator.cli.output import note
 from orchestrator.cli.remote import remote_client, server_of
-from orchestrator.errors import OrchestratorError, SetupError, WorkflowNotFound
+from orchestrator.errors import InstanceNotFound, OrchestratorError, SetupError, UsageError, WorkflowNotFound
 
 if TYPE_CHECKING:
     from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
@@ -32,8 +33,14 @@ app_option = click.option(
     metavar="APP",
     help="The application: app.py, path/app.py or package.module.",
 )
-workflow_argument = click.argument("workflow", metavar="NAME")
-instance_argument = click.argument("instance_id", metavar="ID")
+workflow_argument = click.argument("workflow", metavar="NAME", shell_complete=workflow_names)
+instance_argument = click.argument("instance_id", metavar="ID", shell_complete=instance_ids)
+instances_argument = click.argument(
+    "instance_ids", metavar="ID...", nargs=-1, required=True, shell_complete=instance_ids
+)
+optional_instances_argument = click.argument("instance_ids", metavar="[ID...]", nargs=-1, shell_complete=instance_ids)
+SHORTEST_PREFIX = 4
+_LISTED = 10
 
 
 @contextmanager
@@ -79,11 +86,32 @@ def find_workflow(ctx: click.Context, client: AnyClient, name: str) -> AnyWorkfl
 
 
 def find_instance(ctx: click.Context, client: AnyClient, instance_id: str) -> AnyInstance:
-    """The instance of that id, or the newest for `latest`."""
+    """The instance of that id, the only one whose id begins so, or the newest for `latest`.
+
+    Raises UsageError for the beginning of several ids.
+    """
     workflow = find_workflow(ctx, client, ctx.params["workflow"])
-    instance = workflow.latest() if instance_id == "latest" else workflow.get(instance_id)
+    if instance_id == "latest":
+        instance = workflow.latest()
+    else:
+        try:
+            instance = workflow.get(instance_id)
+        except InstanceNotFound:
+            instance = workflow.get(_only_one(workflow, instance_id))
     ctx.meta[INSTANCE] = instance.id
     return instance
+
+
+def _only_one(workflow: AnyWorkflow, prefix: str) -> str:
+    """The id that begins so, or what was given where none does."""
+    found = workflow.find(prefix, limit=_LISTED + 1) if len(prefix) >= SHORTEST_PREFIX else []
+    if len(found) > 1:
+        listed = "".join(f"\n  {view.id}  {view.status}" for view in found[:_LISTED])
+        more = "\n  …" if len(found) > _LISTED else ""
+        raise UsageError(
+            f"{prefix!r} is the beginning of more than one instance id of {workflow.name}; give more of it:{listed}{more}"
+        )
+    return found[0].id if found else prefix
 
 
 def known_class(ctx: click.Context, app: str | None, name: str) -> type[WorkflowEntrypoint[Any]] | str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.command import client_command
+from orchestrator.cli.completing import instance_ids
 from orchestrator.cli.connection import connect, find_instance, find_workflow, workflow_argument
 from orchestrator.cli.detail import show_detail
 from orchestrator.cli.lazy import Entry, LazyGroup
@@ -20,18 +21,22 @@ if TYPE_CHECKING:
 COMMANDS = {
     "list": Entry("orchestrator.cli.instances:list_instances", "List the instances of a workflow, newest first."),
     "describe": Entry("orchestrator.cli.instances:describe", "Show one instance with its steps and attempts."),
-    "pause": Entry("orchestrator.cli.actions:pause", "Pause an instance; the steps that run finish first.", "Actions"),
-    "resume": Entry("orchestrator.cli.actions:resume", "Resume a paused instance.", "Actions"),
-    "terminate": Entry("orchestrator.cli.actions:terminate", "End an instance at once.", "Actions"),
-    "restart": Entry("orchestrator.cli.actions:restart", "Run an instance from its beginning again.", "Actions"),
-    "delete": Entry("orchestrator.cli.actions:delete", "Delete an instance and its history.", "Actions"),
+    "pause": Entry("orchestrator.cli.actions:pause", "Pause instances; the steps that run finish first.", "Actions"),
+    "resume": Entry("orchestrator.cli.actions:resume", "Resume paused instances.", "Actions"),
+    "terminate": Entry("orchestrator.cli.actions:terminate", "End instances at once.", "Actions"),
+    "restart": Entry(
+        "orchestrator.cli.actions:restart", "Run instances again, from their beginning or a step.", "Actions"
+    ),
+    "delete": Entry("orchestrator.cli.deleting:delete", "Delete instances and their history.", "Actions"),
     "send-event": Entry("orchestrator.cli.actions:send_event", "Send an event to an instance.", "Actions"),
 }
 
 
 @click.group("instances", cls=LazyGroup, entries=COMMANDS)
 def instances() -> None:
-    """List, show and control instances. Where an ID is asked for, `latest` is the newest instance."""
+    """List, show and control instances. Where an ID is asked for, `latest` is the newest instance, and the first
+    characters of an id will do (4 at least) if no other begins so.
+    """
 
 
 @client_command("list")
@@ -75,7 +80,7 @@ def list_instances(ctx: click.Context, workflow: str, status: tuple[str, ...], l
 
 @client_command("describe")
 @workflow_argument
-@click.argument("instance_id", metavar="[ID]", default="latest")
+@click.argument("instance_id", metavar="[ID]", default="latest", shell_complete=instance_ids)
 @click.option("--watch", is_flag=True, help="Stay until the instance ends and show its steps live.")
 @click.option("--step-output/--no-step-output", default=True, help="Show what the steps returned.")
 @click.option(

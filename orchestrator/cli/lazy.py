@@ -44,6 +44,15 @@ class LazyGroup(click.Group):
         known = f"did you mean {likely[0]!r}?" if (likely := similar(given, self.entries)) else "see --help."
         ctx.fail(f"No such command {given!r}: {known}")
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Without importing the commands: a shell asks between two keys."""
+        from click.shell_completion import CompletionItem
+
+        names = [
+            CompletionItem(name, help=entry.help) for name, entry in self.entries.items() if name.startswith(incomplete)
+        ]
+        return names + click.Command.shell_complete(self, ctx, incomplete)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for name, entry in self.entries.items():

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-FORMATS = ("table", "json", "jsonl", "id")
+FORMATS = ("table", "wide", "json", "jsonl", "name", "id")
+"""`wide` is a table with more columns; `name` and `id` are two words for one thing: what the next command takes."""
 _META = "orchestrator.cli.format"
 
 
@@ -54,7 +55,15 @@ class Output:
 
     @property
     def for_people(self) -> bool:
-        return self.format == "table"
+        return self.format in ("table", "wide")
+
+    @property
+    def wide(self) -> bool:
+        return self.format == "wide"
+
+    @property
+    def to_terminal(self) -> bool:
+        return is_terminal()
 
     def record(self, data: Mapping[str, Any], *, id: str, show: Callable[[], RenderableType | None]) -> None:
         """One thing: as JSON, as its id, or as `show` draws it (None: nothing to draw)."""
@@ -62,7 +71,7 @@ class Output:
             write(to_json(data, indent=2))
         elif self.format == "jsonl":
             write(to_json(data))
-        elif self.format == "id":
+        elif self.format in ("name", "id"):
             write(id)
         elif (drawn := show()) is not None:
             draw(drawn)
@@ -76,7 +85,7 @@ class Output:
         elif self.format == "jsonl":
             for row in data:
                 write(to_json(row))
-        elif self.format == "id":
+        elif self.format in ("name", "id"):
             for id in ids:
                 write(id)
         elif (drawn := show()) is not None:

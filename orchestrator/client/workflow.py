@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,11 @@ class WorkflowClient(ScheduleActions[P]):
         if row is None:
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
         return Instance(self.client, self.name, row.instance_id, row.id)
+
+    def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
+        """The instances whose id begins so, the newest first."""
+        with self.client.reading() as connection:
+            return inspection.find_instances(connection, self.name, prefix, limit)
 
     def list(
         self,

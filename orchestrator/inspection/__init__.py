@@ -1,7 +1,14 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
 from orchestrator.inspection.detail import describe
-from orchestrator.inspection.lists import MAX_PAGE, check_page, count_instances, list_instances, list_workflows
+from orchestrator.inspection.lists import (
+    MAX_PAGE,
+    check_page,
+    count_instances,
+    find_instances,
+    list_instances,
+    list_workflows,
+)
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
 from orchestrator.inspection.steps import REDACTED, public_error, shown_output
@@ -21,6 +28,7 @@ __all__ = [
     "count_instances",
     "describe",
     "describe_run",
+    "find_instances",
     "list_instances",
     "list_schedules",
     "list_workflows",

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from orchestrator.errors import UsageError
 from orchestrator.inspection.views import InstanceView, WorkflowView
+from orchestrator.names import is_text
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import reading
 
@@ -63,6 +64,14 @@ def count_instances(
 ) -> int:
     check_page(1, statuses)
     return reading.count(connection, workflow, statuses, since, until)
+
+
+def find_instances(connection: Connection, workflow: str, prefix: str, limit: int) -> list[InstanceView]:
+    """Instances whose id begins so, newest first. Raises UsageError for a limit that there is not."""
+    check_page(limit)
+    if not is_text(prefix):
+        return []
+    return [InstanceView(**summary(row)) for row in reading.beginning(connection, workflow, prefix, limit)]
 
 
 def check_page(limit: Any, statuses: Sequence[str] | None = None) -> None:

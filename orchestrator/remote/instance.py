@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.client import InstanceState
+from orchestrator.client.restart_point import restart_point
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
 from orchestrator.inspection import InstanceDetail
@@ -85,9 +86,14 @@ class RemoteInstance:
         """End it now. Raises ActionNotAllowed if it has ended already."""
         return self._act("terminate")
 
-    def restart(self) -> InstanceState:
-        """Run it again from the start with the same id and params; earlier runs stay stored."""
-        return self._act("restart")
+    def restart(self, *, from_: Mapping[str, Any] | None = None) -> InstanceState:
+        """Run it again with the same id and params, from the start or `from_={"name": "charge", "count": 1,
+        "type": "do"}`; earlier runs stay stored. Raises CannotRestart, UsageError for a `from_` that is none.
+        """
+        if from_ is None:
+            return self._act("restart")
+        restart_point(from_)
+        return self._act("restart", **{"from": {name: value for name, value in from_.items() if value is not None}})
 
     def delete(self) -> None:
         """Remove it and everything it has stored; the id may be used again."""

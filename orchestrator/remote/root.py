@@ -11,12 +11,10 @@ from orchestrator.errors import SettingsError
 from orchestrator.inspection import InstanceView, WorkflowView, check_page
 from orchestrator.names import check_workflow_name
 from orchestrator.remote.records import record
-from orchestrator.remote.transport import Transport
+from orchestrator.remote.transport import PAGE, Transport
 from orchestrator.remote.workflow import RemoteWorkflowClient
 from orchestrator.settings import Settings
 
-PAGE = 100
-"""The most rows a server hands out at once."""
 TIMEOUT_S = 30.0
 
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import httpx
 
 CONNECT_S = 5.0
+PAGE = 100
+"""The most rows a server hands out at once."""
 TRIES = 3
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0

@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition
+from orchestrator.client import BatchDeleted, BatchError
+from orchestrator.client.batches import to_create, to_delete
+from orchestrator.durations import MAX_MS
 from orchestrator.errors import InstanceNotFound, RequestRefused
-from orchestrator.inspection import InstanceView, WorkflowView
-from orchestrator.names import check_instance_id, is_text
+from orchestrator.inspection import InstanceView, WorkflowView, check_page
+from orchestrator.names import MAX_INSTANCE_ID, check_instance_id, is_text
 from orchestrator.remote.address import can_be_in_a_path
 from orchestrator.remote.instance import RemoteInstance
 from orchestrator.remote.records import record
+from orchestrator.remote.transport import PAGE
+from orchestrator.retention import FOREVER, Retention
 from orchestrator.serialization import encode
 
 if TYPE_CHECKING:
     from orchestrator.remote.root import RemoteClient
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBatchCreated:
+    created: list[RemoteInstance]
+    errors: list[BatchError]
 
 
 class RemoteWorkflowClient(Generic[P]):
@@ -27,18 +40,52 @@ class RemoteWorkflowClient(Generic[P]):
         self._transport = client.transport
         self._definition = definition
 
-    def create(self, params: P | Mapping[str, Any] | None = None, *, id: str | None = None) -> RemoteInstance:
-        """Start an instance; it is durable when this returns.
+    def create(
+        self,
+        params: P | Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        retention: Retention | Mapping[str, Any] | None = None,
+    ) -> RemoteInstance:
+        """Start an instance; it is durable when this returns. `retention` says how long to keep it once it has ended:
+        `{"success_retention": "7 days", "error_retention": "forever"}`.
 
         Raises InvalidParams, InvalidInstanceId, InstanceAlreadyExists, PayloadTooLarge, NotSerializableError.
         """
-        fields = []
-        if params is not None:
-            fields.append(f'"params": {self._encoded(params)}')
-        if id is not None:
-            fields.append(f'"instance_id": {json.dumps(check_instance_id(id))}')
-        answer = self._transport.ask("POST", *self._place, body=f"{{{', '.join(fields)}}}")
+        answer = self._transport.ask("POST", *self._place, body=_object(self._fields(params, retention, id)))
         return RemoteInstance(self.client, answer["workflow"], answer["id"])
+
+    def create_batch(
+        self,
+        instances: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        count: int | None = None,
+        params: P | Mapping[str, Any] | None = None,
+        retention: Retention | Mapping[str, Any] | None = None,
+    ) -> RemoteBatchCreated:
+        """Start 1 to 100 instances in one transaction: `count` alike, or one for each mapping with `id`, `params`,
+        `retention`. An id that is taken or given twice is an error of its own and keeps no other from being created.
+
+        Raises, before anything is created, InvalidBatch and whatever `create` raises.
+        """
+        to_create(instances, count)
+        shared = self._fields(params, retention)
+        shared += [] if count is None else [f'"count": {count}']
+        if instances is not None:
+            each = [self._fields(item.get("params"), item.get("retention"), item.get("id")) for item in instances]
+            shared.append(f'"instances": [{", ".join(_object(fields) for fields in each)}]')
+        answer = self._transport.ask("POST", *self._place, "batch", body=_object(shared))
+        made = [RemoteInstance(self.client, one["workflow"], one["id"]) for one in answer["created"]]
+        return RemoteBatchCreated(made, [record(BatchError, error) for error in answer["errors"]])
+
+    def delete_batch(self, ids: Sequence[str]) -> BatchDeleted:
+        """Remove 1 to 100 instances in one transaction. An id that does not exist is an error of its own.
+
+        Raises, before anything is removed, InvalidBatch and InvalidInstanceId.
+        """
+        to_delete(ids)
+        body = json.dumps({"instances": list(ids)})
+        return record(BatchDeleted, self._transport.ask("POST", *self._place, "batch", "delete", body=body))
 
     def get(self, id: str) -> RemoteInstance:
         """Raises InstanceNotFound."""
@@ -60,6 +107,16 @@ class RemoteWorkflowClient(Generic[P]):
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
         return RemoteInstance(self.client, self.name, newest[0].id)
 
+    def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
+        """The instances whose id begins so, the newest first."""
+        check_page(limit)
+        if not is_text(prefix) or len(prefix) > MAX_INSTANCE_ID:
+            return []
+        if not prefix:
+            return self.list(limit=limit)
+        page = self._transport.get(*self._place, query={"id_prefix": prefix, "limit": min(limit, PAGE)})
+        return [record(InstanceView, row) for row in page["instances"]]
+
     def list(
         self,
         status: Sequence[str] | None = None,
@@ -78,7 +135,27 @@ class RemoteWorkflowClient(Generic[P]):
     def _place(self) -> tuple[str, ...]:
         return "workflows", self.name, "instances"
 
+    def _fields(self, params: Any, retention: Any, id: Any = None) -> builtins.list[str]:
+        """The members of a request's body that were given, as JSON text."""
+        fields = []
+        if params is not None:
+            fields.append(f'"params": {self._encoded(params)}')
+        if id is not None:
+            fields.append(f'"instance_id": {json.dumps(check_instance_id(id))}')
+        if retention is not None:
+            fields.append(f'"retention": {json.dumps(_kept(Retention.of(retention)))}')
+        return fields
+
     def _encoded(self, params: Any) -> str:
         if self._definition is not None:
             return self._definition.encode_params(params)
         return encode(params, what=f"The params of workflow {self.name!r}")
+
+
+def _object(fields: Sequence[str]) -> str:
+    return f"{{{', '.join(fields)}}}"
+
+
+def _kept(retention: Retention) -> dict[str, Any]:
+    shown = {"success_retention": retention.success_ms, "error_retention": retention.error_ms}
+    return {name: FOREVER if ms == MAX_MS else ms for name, ms in shown.items() if ms is not None}

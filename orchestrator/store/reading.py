@@ -31,6 +31,11 @@ _OLDEST_OF_ALL = Statement(
     "statuses",
 )
 _COUNT = Statement(f"SELECT count(*) AS n FROM @instances WHERE workflow = :workflow AND {_WANTED}", "statuses")
+# Not LIKE, in which `_` means any character, and no range, which collations would order in ways of their own.
+_BEGINNING = Statement(
+    f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND substr(instance_id, 1, :length) = :prefix "
+    "ORDER BY id DESC LIMIT :limit"
+)
 _DETAIL = Statement(
     f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, holder FROM @instances WHERE id = :id"
 )
@@ -85,6 +90,11 @@ def _wanted(statuses: Sequence[str] | None, since: int | None, until: int | None
         "since": 0 if since is None else since,
         "until": NEVER if until is None else until,
     }
+
+
+def beginning(connection: Connection, workflow: str, prefix: str, limit: int) -> Sequence[Row]:
+    """The newest instances whose id begins so."""
+    return _BEGINNING(connection, workflow=workflow, prefix=prefix, length=len(prefix), limit=limit).all()
 
 
 def detail(connection: Connection, id: int) -> Row | None:

@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
+from orchestrator.client import BatchDeleted, BatchError
 from orchestrator.errors import InstanceNotFound, OrchestratorError, ResultTimeout, WorkflowNotFound
 from orchestrator.inspection import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
 from orchestrator.statuses import FINITE
@@ -113,8 +114,8 @@ class StubInstance:
     def terminate(self) -> Any:
         return self._do("terminate")
 
-    def restart(self) -> Any:
-        return self._do("restart")
+    def restart(self, *, from_: Any = None) -> Any:
+        return self._do("restart", *([] if from_ is None else [from_]))
 
     def delete(self) -> None:
         self._do("delete")
@@ -147,6 +148,20 @@ class StubWorkflow:
         if not self.client.instances:
             raise InstanceNotFound(f"{self.name} has no instance yet.")
         return list(self.client.instances.values())[-1]
+
+    def find(self, prefix: str, limit: int = 10) -> Sequence[InstanceView]:
+        found = [view_of(found.describe()) for id, found in self.client.instances.items() if id.startswith(prefix)]
+        return found[::-1][:limit]
+
+    def delete_batch(self, ids: Sequence[str]) -> BatchDeleted:
+        self.client.calls.append(("delete_batch", *ids))
+        gone = [id for id in ids if id in self.client.instances]
+        errors = [
+            BatchError(index, id, 10400, f"There is no {id}.")
+            for index, id in enumerate(ids)
+            if id not in self.client.instances
+        ]
+        return BatchDeleted(gone, errors)
 
     def list(self, **asked: Any) -> list[InstanceView]:
         self._must_exist()

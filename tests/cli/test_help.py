@@ -87,7 +87,7 @@ def test_every_command_takes_the_output_options(path: tuple[str, ...], orchestra
     shown = orchestrator(*path, "--help").stdout
 
     assert "--json" in shown
-    assert "[table|json|jsonl|id]" in shown
+    assert "[table|wide|json|jsonl|name|id]" in shown
     assert "ORCHESTRATOR_OUTPUT" in shown
 
 

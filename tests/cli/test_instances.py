@@ -139,7 +139,7 @@ def test_on_a_terminal_the_person_decides(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client.has(detail("order-9"))
-    monkeypatch.setattr("orchestrator.cli.actions._somebody_is_there", lambda: True)
+    monkeypatch.setattr("orchestrator.cli.several._somebody_is_there", lambda: True)
 
     result = orchestrator("instances", "delete", "orders", "latest", input=answer)
 

@@ -88,7 +88,7 @@ class StubInstance:
     def terminate(self) -> InstanceState:
         return self._act("terminate")
 
-    def restart(self) -> InstanceState:
+    def restart(self, *, from_: Any = None) -> InstanceState:
         return self._act("restart")
 
     def delete(self) -> None:
@@ -107,12 +107,12 @@ class StubWorkflow:
             raise WorkflowNotFound(f"There is no workflow called {self.name!r}.")
         return self._client.rows[self.name]
 
-    def create(self, params: Any = None, *, id: str | None = None, trigger: str = "api") -> StubInstance:
+    def create(self, params: Any = None, *, id: str | None = None, retention: Any = None) -> StubInstance:
         rows = self._rows()
         id = check_instance_id(id if id is not None else f"made-{len(rows)}")
         if id in rows:
             raise InstanceAlreadyExists(f"Workflow {self.name!r} has an instance {id!r} already.")
-        rows[id] = detail(id, self.name, params=params, trigger=trigger)
+        rows[id] = detail(id, self.name, params=params, trigger="api")
         return self.get(id)
 
     def get(self, id: str) -> StubInstance:

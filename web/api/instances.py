@@ -8,6 +8,7 @@ from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
+from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
 from web.api import shapes
 from web.api.blueprint import api
@@ -34,6 +35,7 @@ class AllInstancesQuery(Body):
 
 class InstanceQuery(AllInstancesQuery):
     direction: Literal["asc", "desc"] = "desc"
+    id_prefix: str | None = Field(default=None, min_length=1, max_length=MAX_INSTANCE_ID)
 
 
 @api.get("/instances")
@@ -48,6 +50,8 @@ def list_all_instances() -> ResponseReturnValue:
 @api.get("/workflows/<workflow>/instances")
 def list_instances(workflow: str) -> ResponseReturnValue:
     query = read_query(InstanceQuery)
+    if query.id_prefix is not None:
+        return jsonify(shapes.found(workflow_client(workflow).find(query.id_prefix, limit=query.limit)))
     views = workflow_client(workflow).list(
         status=[str(status) for status in query.status] or None,
         limit=query.limit,

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Literal, Self
 
 from flask import g
+from pydantic import Field, model_validator
 
 from orchestrator.client import Instance, InstanceState
 from web.payloads import Body
@@ -14,23 +17,32 @@ from web.services import workflow_client
 class NewInstance(Body):
     instance_id: str | None = None
     params: Any = None
+    retention: dict[str, Any] | None = None
 
 
 class StatusChange(Body):
     status: Literal["pause", "resume", "terminate", "restart"]
+    from_: dict[str, Any] | None = Field(default=None, alias="from")
+    """The step to restart from."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.from_ is not None and self.status != "restart":
+            raise ValueError("`from` is for a restart only")
+        return self
 
 
 def create(workflow: str, new: NewInstance) -> Instance:
     g.instance_id = new.instance_id  # so that a refusal names it
-    return workflow_client(workflow).create(new.params, id=new.instance_id)
+    return workflow_client(workflow).create(new.params, id=new.instance_id, retention=new.retention)
 
 
 def change_status(workflow: str, instance_id: str, change: StatusChange) -> tuple[Instance, InstanceState]:
     instance = workflow_client(workflow).get(instance_id)
-    act = {
+    actions: dict[str, Callable[[], InstanceState]] = {
         "pause": instance.pause,
         "resume": instance.resume,
         "terminate": instance.terminate,
-        "restart": instance.restart,
-    }[change.status]
-    return instance, act()
+        "restart": partial(instance.restart, from_=change.from_),
+    }
+    return instance, actions[change.status]()
