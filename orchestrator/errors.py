@@ -220,6 +220,12 @@ class RunNotFound(UsageError):
     code = "instance.run_not_found"
 
 
+class InvalidWorkflowSettings(UsageError):
+    """The settings of the workflow can't be read."""
+
+    code = "workflow.invalid_settings"
+
+
 class InvalidSchedule(UsageError):
     """The schedule can't be read."""
 

@@ -48,6 +48,7 @@ STATUS_BY_CODE = {
     "batch.invalid": 422,
     "workflow.invalid_name": 422,
     "workflow.invalid_event_type": 422,
+    "workflow.invalid_settings": 422,
     # What the workflow's author can mend; a request meets these only by way of a result.
     "non_retryable": 500,
     "fatal": 500,

@@ -15,12 +15,12 @@ from pydantic import TypeAdapter, ValidationError
 from orchestrator.authoring.bodies import return_type, type_parameter
 from orchestrator.authoring.schedules import Schedule, Schedules, declared
 from orchestrator.authoring.views import P
-from orchestrator.errors import InvalidParams, SetupError
+from orchestrator.authoring.workflow_settings import KEYS, checked
+from orchestrator.errors import InvalidParams, SetupError, UsageError
 from orchestrator.names import check_workflow_name, kebab_case
 from orchestrator.serialization import adapter_for, decode, encode, explain
 
 DEFAULT_STEP_LIMIT = 10_000
-MAX_STEP_LIMIT = 25_000
 DEFAULT_QUEUE = "default"
 
 
@@ -57,6 +57,10 @@ class WorkflowEntrypoint(Generic[P]):
     limits: ClassVar[Mapping[str, int]] = {}
     """`{"steps": N}`: how many `step.do` one instance may call; default 10,000, at most 25,000."""
 
+    concurrency: ClassVar[Mapping[str, int]] = {}
+    """`{"limit": N}`: how many instances may run at once; further ones are queued. One that waits needs no slot."""
+    default_retention: ClassVar[Mapping[str, Any]] = {}
+    """`{"success_retention": "7 days", "error_retention": "30 days"}`: how long ended instances are kept."""
     schedules: ClassVar[Schedules] = ()
     """A cron expression, a `Schedule(cron, timezone, params)`, or a list of them: when to start instances."""
 
@@ -86,11 +90,13 @@ class Definition:
             raise SetupError(
                 f"`run` of workflow {name!r} takes {parameters - 1} argument(s); write `run(self, event, step)`."
             )
-        limit: object = workflow.limits.get("steps", DEFAULT_STEP_LIMIT)
-        if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_STEP_LIMIT:
-            raise SetupError(f"limits['steps'] of workflow {name!r} is {limit!r}; it must be 1 to {MAX_STEP_LIMIT:,}.")
         declared(workflow.schedules, f"schedules of workflow {name!r}")
-        return cls(name, workflow)
+        defined = cls(name, workflow)
+        try:
+            defined.settings  # noqa: B018 - only for what it raises
+        except UsageError as error:
+            raise SetupError(error.message) from None
+        return defined
 
     @cached_property
     def is_async(self) -> bool:
@@ -99,6 +105,12 @@ class Definition:
     @cached_property
     def step_limit(self) -> int:
         return self.cls.limits.get("steps", DEFAULT_STEP_LIMIT)
+
+    @cached_property
+    def settings(self) -> dict[str, dict[str, int]]:
+        """What the class sets, as plain JSON. Raises InvalidWorkflowSettings, InvalidRetention."""
+        given = {key: getattr(self.cls, key) for key in KEYS}
+        return checked({key: value for key, value in given.items() if value}, self.name)
 
     def schedules(self) -> list[tuple[Schedule, str]]:
         """What the class declares, each with its params as JSON text. Raises InvalidParams, NotSerializableError."""

@@ -50,6 +50,7 @@ REMEDIES: dict[str, Remedy] = {
     "instance.invalid_params": Remedy(USAGE, "correct what was given; {command} --help shows the ways to give it"),
     "invalid_duration": Remedy(USAGE, _HELP),
     "retention.invalid": Remedy(USAGE, _HELP),
+    "workflow.invalid_settings": Remedy(USAGE, _HELP),
     "schedule.invalid": Remedy(USAGE, _HELP),
     "schedule.not_found": Remedy(NOT_FOUND, "see the schedules there are: orchestrator schedules list {workflow}"),
     "batch.invalid": Remedy(USAGE, _HELP),

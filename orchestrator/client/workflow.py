@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
+from orchestrator.authoring.schedules import declared
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import DEFAULT_QUEUE, Definition
 from orchestrator.client import batches
 from orchestrator.client.batches import BatchCreated, BatchDeleted
 from orchestrator.client.instance import Instance
 from orchestrator.client.schedules import ScheduleActions
-from orchestrator.engine import admission
+from orchestrator.engine import admission, configuration
 from orchestrator.engine.admission import New
 from orchestrator.errors import InstanceNotFound, WorkflowNotFound
 from orchestrator.inspection import InstanceView, WorkflowView
@@ -137,6 +138,20 @@ class WorkflowClient(ScheduleActions[P]):
         """How many instances a list without a limit would have."""
         with self.client.reading() as connection:
             return inspection.count_instances(connection, self.name, statuses=status, since=since, until=until)
+
+    def configure(self, **settings: Any) -> WorkflowView:
+        """Set `limits`, `concurrency`, `default_retention` or `schedules` from outside; this counts more than what the
+        class says. None gives a setting back to the class, `{}` means none at all. `schedules` are those added from
+        outside, all of them.
+
+        Raises WorkflowNotFound, InvalidWorkflowSettings, InvalidRetention, InvalidSchedule, InvalidParams.
+        """
+        scheduled = None
+        if "schedules" in settings:
+            found = declared(settings.pop("schedules") or (), f"schedules of workflow {self.name!r}")
+            scheduled = [(schedule, self._encoded(schedule.params)) for schedule in found]
+        configuration.configure(self.client.desk, self.name, settings, scheduled)
+        return self.describe()
 
     def _encoded(self, params: Any) -> str:
         what = f"The params of workflow {self.name!r}"

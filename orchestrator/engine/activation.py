@@ -13,7 +13,7 @@ from orchestrator.authoring.views import EventSchedule, WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, inside, publishing, sharing, waits
+from orchestrator.engine import endings, inside, publishing, sharing, slots, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
 from orchestrator.engine.delays import Delays
@@ -49,17 +49,20 @@ def advance(runtime: Runtime, pk: int) -> None:
         if claim is None:
             if (holder := runtime.holding.get(pk)) is not None:
                 holder.nudge()
-            return
+                return
+            claim = slots.claim(runtime, pk)
+            if claim is None:
+                return
         again = Activation(runtime, claim).work()
 
 
 def _claim(runtime: Runtime, pk: int) -> Any:
-    now = runtime.clock.now_ms()
+    now, worker, limited = runtime.clock.now_ms(), runtime.worker_id, runtime.limited
     if runtime.settings.events_url is None:
-        return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=runtime.worker_id, now=now))
+        return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=worker, now=now, limited=limited))
 
     def work(connection: Connection) -> Any:
-        claim = instances.claim(connection, id=pk, worker=runtime.worker_id, now=now)
+        claim = instances.claim(connection, id=pk, worker=worker, now=now, limited=limited)
         if claim is not None and claim.started_at == now:
             publishing.note(runtime.settings, connection, pk, publishing.STARTED, now)
         return claim

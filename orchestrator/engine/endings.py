@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing
+from orchestrator.engine import publishing, slots
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
     NotSerializableError,
@@ -113,6 +113,7 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
     if not ended:
         raise Superseded
     runtime.notifier.changed(identity.pk)
+    _let_next_in(activation)
 
 
 def let_go(activation: Activation) -> bool:
@@ -146,9 +147,19 @@ def let_go(activation: Activation) -> bool:
         return False
     activation.keep_hot()
     runtime.notifier.changed(identity.pk)
+    if status not in slots.OCCUPYING:
+        _let_next_in(activation)
     if book.timers and not book.pausing:
         _ring_again(activation)
     return True
+
+
+def _let_next_in(activation: Activation) -> None:
+    """Who waits for the slot that has become free is rung for at once."""
+    runtime, workflow = activation.runtime, activation.identity.workflow
+    if workflow in runtime.limited:
+        now = runtime.clock.now_ms()
+        runtime.ring(*slots.freed(runtime.database, workflow, now=now, grace_ms=runtime.settings.grace_ms))
 
 
 def _ring_again(activation: Activation) -> None:

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from orchestrator.clock import monotonic
-from orchestrator.engine import completions, pump, schedules, sharing
+from orchestrator.engine import completions, configuration, pump, schedules, sharing
 from orchestrator.engine.chores import Chores
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.store import attempts, workers, workflows
+from orchestrator.store import attempts, slots, workers, workflows
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ def register(runtime: Runtime) -> None:
     declared = {name: definition.schedules() for name, definition in runtime.registry.items()}
 
     def work(connection: Connection) -> None:
-        for name, definition in runtime.registry.items():
+        for name, definition in sorted(runtime.registry.items()):  # so that two that start together wait in turn
             workflows.register(
                 connection,
                 name=name,
@@ -128,7 +128,9 @@ def register(runtime: Runtime) -> None:
                 queue=definition.cls.queue,
                 now=now,
             )
+            configuration.declare(connection, name, definition.settings)
             schedules.synchronise(connection, name, declared[name], now)
+        runtime.limited = slots.limited(connection)
 
     if runtime.registry:
         runtime.database.transaction(work)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing
+from orchestrator.engine import publishing, slots
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
@@ -144,6 +144,9 @@ def _change(desk: Desk, pk: int, work: Callable[[Connection, Any, int], bool]) -
 
     row, changed = desk.database.transaction(locked)
     if changed:
-        desk.doorbell.ring([Ring(pk, row.queue)])
+        rings = [Ring(pk, row.queue)]
+        if row.status in slots.OCCUPYING:
+            rings += slots.freed(desk.database, row.workflow, now=desk.clock.now_ms(), grace_ms=desk.grace_ms)
+        desk.doorbell.ring(rings)
         desk.notifier.changed(pk)
     return row is not None

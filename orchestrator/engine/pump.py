@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import schedules
+from orchestrator.engine import schedules, slots
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
@@ -48,6 +48,9 @@ def tick(runtime: Runtime) -> int:
     if _is_due(due.ready, now):
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
+    runtime.limited = frozenset(due.limited.split(",")) if due.limited else frozenset()
+    if due.in_line is not None:
+        rings += slots.let_in(database, now=now, grace_ms=grace)
     if _is_due(due.schedules, now):
         rings += schedules.fire_due(database, settings, now, grace_ms=grace)
     runtime.ring(*rings)

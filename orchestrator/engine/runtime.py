@@ -160,6 +160,8 @@ class Runtime:
         self.dropped: set[tuple[int, int]] = set()
         """Claims (instance, fence) in which something was under way when the database was lost."""
         self.rows = HeldRows()
+        self.limited: frozenset[str] = frozenset()
+        """The workflows of which not all instances may run at once."""
 
     @property
     def clock(self) -> Clock:

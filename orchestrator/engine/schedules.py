@@ -55,11 +55,13 @@ def fire_due(database: Database, settings: Settings, now: int, *, grace_ms: int)
     return database.transaction(work)
 
 
-def synchronise(connection: Connection, workflow: str, declared: list[tuple[Schedule, str]], now: int) -> None:
-    """Bring the schedules of a workflow's class up to what it declares now; those added by hand stay as they are."""
+def synchronise(
+    connection: Connection, workflow: str, declared: list[tuple[Schedule, str]], now: int, *, source: str = CODE
+) -> None:
+    """Bring the schedules of one source up to what it declares now; those of the other stay as they are."""
     wanted = {(schedule.cron, schedule.timezone): params for schedule, params in declared}
     for row in schedules.of_workflow(connection, workflow):
-        if row.source != CODE:
+        if row.source != source:
             continue
         params = wanted.pop((row.cron, row.timezone), None)
         if params is None:
@@ -67,7 +69,7 @@ def synchronise(connection: Connection, workflow: str, declared: list[tuple[Sche
         elif params != row.params:
             schedules.set_params(connection, row.id, params)
     for (expression, timezone), params in wanted.items():
-        _insert(connection, workflow, CODE, expression, timezone, params, now)
+        _insert(connection, workflow, source, expression, timezone, params, now)
 
 
 def add(desk: Desk, workflow: str, schedule: Schedule, params: str) -> Any:

@@ -36,7 +36,7 @@ def describe(connection: Connection, pk: int) -> InstanceDetail | None:
         error=None if row.error is None else public_error(row.error),
         step_count=len(steps),
         steps=steps,
-        waiting_for=_waiting_for(status, waiting, row.paused_at),
+        waiting_for=_waiting_for(status, waiting, in_line=row.place is not None),
         allowed_actions=list(ALLOWED[status]),
         version=_version(row, journal, tried, waiting),
     )
@@ -48,11 +48,11 @@ def _version(row: Any, journal: Sequence[Any], tried: Sequence[Any], waiting: Se
     return zlib.crc32(repr((row.run, row.status, len(journal), attempts_seen, waits_seen)).encode())
 
 
-def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], paused_at: int | None) -> str | None:
+def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], *, in_line: bool) -> str | None:
     if status == InstanceStatus.PAUSED:
         return "paused; resume it to go on"
     if status == InstanceStatus.QUEUED:
-        return "a worker"
+        return "a slot: its workflow runs as many instances at once as it may" if in_line else "a worker"
     if not waiting or status not in (InstanceStatus.WAITING, InstanceStatus.RUNNING):
         return None
     return ", ".join(_in_words(row) for row in waiting[:3]) + (

@@ -7,9 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.authoring.workflow_settings import merged
 from orchestrator.errors import UsageError
 from orchestrator.inspection.views import InstanceView, WorkflowView
 from orchestrator.names import is_text
+from orchestrator.serialization import decode
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import reading
 
@@ -28,6 +30,7 @@ def list_workflows(connection: Connection) -> list[WorkflowView]:
             seen_at=row.seen_at,
             triggered_at=triggered.get(row.name),
             instances=counts.get(row.name, {}),
+            **merged(decode(row.declared), decode(row.configured)),
         )
         for row in reading.workflows(connection)
     ]

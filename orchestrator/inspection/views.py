@@ -19,6 +19,11 @@ class WorkflowView:
     triggered_at: int | None
     instances: dict[str, int]
     """How many instances there are, by status."""
+    limits: dict[str, int] = field(default_factory=dict)
+    """What holds of what its class says and what was set from outside, here and below; empty: the defaults."""
+    concurrency: dict[str, int] = field(default_factory=dict)
+    default_retention: dict[str, int] = field(default_factory=dict)
+    """Milliseconds."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -36,14 +36,17 @@ _INSERT_MANY = Statement(f"""
 """)
 
 # The one compare-and-set of design law 2: whoever's fence this returns may write, until the fence moves on.
-_CLAIM = Statement("""
+_CLAIM_ANY = """
     UPDATE @instances SET holder = :worker, fence = fence + 1, ring_at = NULL, rings = 0,
-        status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END,
+        status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END, place = NULL,
         started_at = coalesce(started_at, :now), modified_at = :now
-    WHERE id = :id AND holder IS NULL AND status IN ('queued', 'running', 'waiting', 'waitingForPause')
+    WHERE id = :id AND holder IS NULL AND status IN ('queued', 'running', 'waiting', 'waitingForPause') {more}
     RETURNING id, workflow, instance_id, status, run, queue, fence, wanted, lost, params, trigger, created_at,
         started_at
-""")
+"""
+_CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{more}", ""))
+_CLAIM = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL"))
+_CLAIM_UNLIMITED = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL AND workflow NOT IN :limited"), "limited")
 _RELEASE = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, ring_at = :ring_at, modified_at = :now,
         paused_at = :paused_at, lost = 0
@@ -70,8 +73,8 @@ _OF_RUN = Statement("""
     FROM @instances WHERE id = :id
 """)
 _LOCK = Statement("""
-    SELECT id, workflow, instance_id, status, run, queue, holder, fence, wanted, ring_at, started_at, ended_at,
-        paused_at, output, error
+    SELECT id, workflow, instance_id, status, run, queue, holder, fence, wanted, ring_at, created_at, started_at,
+        ended_at, paused_at, place, output, error
     FROM @instances WHERE id = :id {lock}
 """)
 _FIND = Statement("SELECT id, queue, status FROM @instances WHERE workflow = :workflow AND instance_id = :instance_id")
@@ -84,11 +87,12 @@ _WANT = Statement("""
 """)
 _SET_STATUS = Statement("""
     UPDATE @instances SET status = :status, wanted = wanted + 1, modified_at = :now, paused_at = :paused_at,
-        ring_at = :ring_at
+        ring_at = :ring_at, place = NULL
     WHERE id = :id
 """)
 _TERMINATE = Statement("""
     UPDATE @instances SET status = 'terminated', fence = fence + 1, holder = NULL, ring_at = NULL, paused_at = NULL,
+        place = NULL,
         ended_at = :now, modified_at = :now
     WHERE id = :id
 """)
@@ -132,7 +136,23 @@ def insert_many(connection: Connection, rows: Sequence[dict[str, Any]]) -> dict[
     return {row.instance_id: row.id for row in _INSERT_MANY(connection, rows=json.dumps(ordered))}
 
 
-def claim(connection: Connection, *, id: int, worker: str, now: int) -> InstanceRow | None:
+def claim(
+    connection: Connection,
+    *,
+    id: int,
+    worker: str,
+    now: int,
+    limited: Collection[str] = (),
+    in_line: bool = False,
+) -> InstanceRow | None:
+    """Claim an instance that nobody has and that needs no slot: none of a limited workflow, none in line for one.
+
+    `in_line`: it has been given one.
+    """
+    if in_line:
+        return _CLAIM_WITH_SLOT(connection, id=id, worker=worker, now=now).one_or_none()
+    if limited:
+        return _CLAIM_UNLIMITED(connection, id=id, worker=worker, now=now, limited=list(limited)).one_or_none()
     return _CLAIM(connection, id=id, worker=worker, now=now).one_or_none()
 
 

@@ -37,14 +37,16 @@ _BEGINNING = Statement(
     "ORDER BY id DESC LIMIT :limit"
 )
 _DETAIL = Statement(
-    f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, holder FROM @instances WHERE id = :id"
+    f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, place, holder FROM @instances WHERE id = :id"
 )
 _STEPS = Statement("""
     SELECT key, position, result, error, config, attempts, started_at, ended_at, worker FROM @steps
     WHERE instance_id = :id AND run = :run ORDER BY position
 """)
 _LATEST = Statement("SELECT id, instance_id FROM @instances WHERE workflow = :workflow ORDER BY id DESC LIMIT 1")
-_WORKFLOWS = Statement("SELECT name, class_name, module, queue, created_at, seen_at FROM @workflows ORDER BY name")
+_WORKFLOWS = Statement("""
+    SELECT name, class_name, module, queue, created_at, seen_at, declared, configured FROM @workflows ORDER BY name
+""")
 _COUNTS = Statement("SELECT workflow, status, count(*) AS n FROM @instances GROUP BY workflow, status")
 _TRIGGERED = Statement("SELECT workflow, max(created_at) AS at FROM @instances GROUP BY workflow")
 

@@ -11,7 +11,8 @@ from orchestrator.store.sql import Statement
 
 _RESTART = Statement("""
     UPDATE @instances SET status = 'queued', run = run + 1, fence = fence + 1, holder = NULL, lost = 0, output = NULL,
-        error = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, ring_at = :ring_at, rings = 0,
+        error = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, place = NULL, expires_at = NULL,
+        ring_at = :ring_at, rings = 0,
         modified_at = :now
     WHERE id = :id
 """)

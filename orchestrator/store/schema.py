@@ -57,6 +57,7 @@ instances = Table(
     Column("ended_at", BigInteger),
     Column("modified_at", BigInteger, nullable=False),
     Column("paused_at", BigInteger),
+    Column("place", BigInteger),  # in line for a slot of its limited workflow, smallest first; NULL: in no line
     Column("success_retention_ms", BigInteger),  # its own; NULL: as the workflow or the settings say
     Column("error_retention_ms", BigInteger),
     Column("expires_at", BigInteger),  # when it may be removed, known once it has ended; NULL: never
@@ -74,6 +75,15 @@ instances = Table(
         "expires_at",
         postgresql_where=text("expires_at IS NOT NULL"),
         sqlite_where=text("expires_at IS NOT NULL"),
+    ),
+    # who is in line for a slot of a limited workflow
+    Index(
+        "ix_orchestrator_instances_place",
+        "workflow",
+        "place",
+        "id",
+        postgresql_where=text("place IS NOT NULL"),
+        sqlite_where=text("place IS NOT NULL"),
     ),
     # lists of one workflow, newest first
     Index("ix_orchestrator_instances_workflow", "workflow", "id"),
@@ -264,6 +274,13 @@ workflows = Table(  # every workflow a worker has ever registered
     Column("queue", String(128), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("seen_at", BigInteger, nullable=False),
+    Column("declared", Text, nullable=False, server_default="{}"),  # what its class says, as JSON
+    Column("configured", Text, nullable=False, server_default="{}"),  # what was set from outside, which counts more
+    # what holds of both; NULL: no limit, or as the settings say
+    Column("step_limit", Integer),
+    Column("concurrency_limit", Integer),
+    Column("success_retention_ms", BigInteger),
+    Column("error_retention_ms", BigInteger),
 )
 
 

@@ -22,6 +22,7 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
         "postgresql": "json_array_elements(CAST(:rows AS json)) AS r(value)",
         "sqlite": "json_each(:rows) AS r",
     },
+    "{join_names}": {"postgresql": "string_agg(name, ',')", "sqlite": "group_concat(name, ',')"},
     "{row}": {"postgresql": "ctid", "sqlite": "rowid"},
     "{greatest}": {"postgresql": "greatest", "sqlite": "max"},
     "{least}": {"postgresql": "least", "sqlite": "min"},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
+from typing import Any
+
+from sqlalchemy import Connection, Row
 
 from orchestrator.store.sql import Statement
 
@@ -12,11 +14,27 @@ _REGISTER = Statement("""
     ON CONFLICT (name) DO UPDATE SET class_name = excluded.class_name, module = excluded.module,
         queue = excluded.queue, seen_at = excluded.seen_at
 """)
+_SETTINGS = Statement("SELECT declared, configured FROM @workflows WHERE name = :name {lock}")
+_SET_SETTINGS = Statement("""
+    UPDATE @workflows SET declared = :declared, configured = :configured, step_limit = :step_limit,
+        concurrency_limit = :concurrency_limit, success_retention_ms = :success_retention_ms,
+        error_retention_ms = :error_retention_ms
+    WHERE name = :name
+""")
 _QUEUES = Statement("SELECT name, queue FROM @workflows")
 
 
 def register(connection: Connection, *, name: str, class_name: str, module: str, queue: str, now: int) -> None:
     _REGISTER(connection, name=name, class_name=class_name, module=module, queue=queue, now=now)
+
+
+def settings(connection: Connection, name: str) -> Row[Any] | None:
+    """(declared, configured), both JSON, locked until the transaction ends; None if nobody has registered it."""
+    return _SETTINGS(connection, name=name).one_or_none()
+
+
+def set_settings(connection: Connection, **values: Any) -> None:
+    _SET_SETTINGS(connection, values)
 
 
 def queues(connection: Connection) -> dict[str, str]:

@@ -94,6 +94,7 @@ def upgrade() -> None:
     sa.Column('ended_at', sa.BigInteger(), nullable=True),
     sa.Column('modified_at', sa.BigInteger(), nullable=False),
     sa.Column('paused_at', sa.BigInteger(), nullable=True),
+    sa.Column('place', sa.BigInteger(), nullable=True),
     sa.Column('success_retention_ms', sa.BigInteger(), nullable=True),
     sa.Column('error_retention_ms', sa.BigInteger(), nullable=True),
     sa.Column('expires_at', sa.BigInteger(), nullable=True),
@@ -104,6 +105,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.create_index('ix_orchestrator_instances_expires_at', ['expires_at'], unique=False, postgresql_where=sa.text('expires_at IS NOT NULL'), sqlite_where=sa.text('expires_at IS NOT NULL'))
+        batch_op.create_index('ix_orchestrator_instances_place', ['workflow', 'place', 'id'], unique=False, postgresql_where=sa.text('place IS NOT NULL'), sqlite_where=sa.text('place IS NOT NULL'))
         batch_op.create_index('ix_orchestrator_instances_ring_at', ['ring_at'], unique=False, postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
         batch_op.create_index('ix_orchestrator_instances_status', ['status', 'workflow', 'id'], unique=False)
         batch_op.create_index('ix_orchestrator_instances_workflow', ['workflow', 'id'], unique=False)
@@ -203,6 +205,12 @@ def upgrade() -> None:
     sa.Column('queue', sa.String(length=128), nullable=False),
     sa.Column('created_at', sa.BigInteger(), nullable=False),
     sa.Column('seen_at', sa.BigInteger(), nullable=False),
+    sa.Column('declared', sa.Text(), server_default='{}', nullable=False),
+    sa.Column('configured', sa.Text(), server_default='{}', nullable=False),
+    sa.Column('step_limit', sa.Integer(), nullable=True),
+    sa.Column('concurrency_limit', sa.Integer(), nullable=True),
+    sa.Column('success_retention_ms', sa.BigInteger(), nullable=True),
+    sa.Column('error_retention_ms', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('name')
     )
     # ### end Alembic commands ###
@@ -229,6 +237,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
         batch_op.drop_index('ix_orchestrator_instances_status')
         batch_op.drop_index('ix_orchestrator_instances_ring_at', postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
+        batch_op.drop_index('ix_orchestrator_instances_place', postgresql_where=sa.text('place IS NOT NULL'), sqlite_where=sa.text('place IS NOT NULL'))
         batch_op.drop_index('ix_orchestrator_instances_expires_at', postgresql_where=sa.text('expires_at IS NOT NULL'), sqlite_where=sa.text('expires_at IS NOT NULL'))
 
     op.drop_table('orchestrator_instances')
