@@ -46,7 +46,9 @@ _CLAIM_ANY = """
 """
 _CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{more}", ""))
 _CLAIM = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL"))
-_CLAIM_UNLIMITED = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL AND workflow NOT IN :limited"), "limited")
+_CLAIM_UNLIMITED = Statement(
+    _CLAIM_ANY.replace("{more}", "AND place IS NULL AND NOT (workflow IN :limited)"), "limited"
+)
 _RELEASE = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, ring_at = :ring_at, modified_at = :now,
         paused_at = :paused_at, lost = 0

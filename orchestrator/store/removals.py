@@ -31,7 +31,7 @@ def take_down(connection: Connection, *, instances: int, rows: int) -> int:
 
     Other pumps pass over the instances that this transaction works on.
     """
-    keys = list(_NEXT(connection, limit=instances).scalars())
+    keys = _NEXT(connection, limit=instances).scalars()
     if not keys:
         return 0
     left = rows

@@ -6,10 +6,10 @@ Who has one is read from the instances' status each time: nothing is counted up 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _LOCK_LIMIT = Statement("SELECT concurrency_limit FROM @workflows WHERE name = :workflow {lock}")
@@ -55,12 +55,12 @@ def limit_of(connection: Connection, workflow: str) -> int | None:
     return limit
 
 
-def place_of(connection: Connection, id: int) -> Row[Any] | None:
+def place_of(connection: Connection, id: int) -> Row | None:
     """(workflow, holder, place)"""
     return _PLACE(connection, id=id).one_or_none()
 
 
-def with_lines(connection: Connection) -> Sequence[Row[Any]]:
+def with_lines(connection: Connection) -> Sequence[Row]:
     """(name, concurrency_limit) of the workflows in which somebody waits for a slot."""
     return _WITH_LINES(connection).all()
 
@@ -79,6 +79,6 @@ def line_up(connection: Connection, *, id: int, place: int, now: int) -> None:
     _LINE_UP(connection, id=id, place=place, now=now)
 
 
-def first_in_line(connection: Connection, *, workflow: str, free: int, ring_at: int) -> Sequence[Row[Any]]:
+def first_in_line(connection: Connection, *, workflow: str, free: int, ring_at: int) -> Sequence[Row]:
     """(id, queue) of those whose turn it is and who were not told yet."""
     return _NEXT(connection, workflow=workflow, free=free, ring_at=ring_at).all()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
+from orchestrator.store.driver import Row
 from orchestrator.store.sql import Statement
 
 _REGISTER = Statement("""
@@ -28,7 +29,7 @@ def register(connection: Connection, *, name: str, class_name: str, module: str,
     _REGISTER(connection, name=name, class_name=class_name, module=module, queue=queue, now=now)
 
 
-def settings(connection: Connection, name: str) -> Row[Any] | None:
+def settings(connection: Connection, name: str) -> Row | None:
     """(declared, configured), both JSON, locked until the transaction ends; None if nobody has registered it."""
     return _SETTINGS(connection, name=name).one_or_none()
 
