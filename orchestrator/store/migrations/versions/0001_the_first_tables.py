@@ -110,10 +110,6 @@ def upgrade() -> None:
         batch_op.create_index('ix_orchestrator_instances_status', ['status', 'workflow', 'id'], unique=False)
         batch_op.create_index('ix_orchestrator_instances_workflow', ['workflow', 'id'], unique=False)
 
-    op.create_table('orchestrator_removals',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.PrimaryKeyConstraint('id')
-    )
     op.create_table('orchestrator_leases',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('holder', sa.String(length=64), nullable=False),
@@ -129,6 +125,10 @@ def upgrade() -> None:
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
     sqlite_autoincrement=True
+    )
+    op.create_table('orchestrator_removals',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('id')
     )
     op.create_table('orchestrator_runs',
     sa.Column('instance_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -230,9 +230,9 @@ def downgrade() -> None:
 
     op.drop_table('orchestrator_schedules')
     op.drop_table('orchestrator_runs')
+    op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_outbox')
     op.drop_table('orchestrator_leases')
-    op.drop_table('orchestrator_removals')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
         batch_op.drop_index('ix_orchestrator_instances_status')
