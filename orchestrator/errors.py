@@ -253,6 +253,12 @@ class ActionNotAllowed(UsageError):
         self.allowed = list(allowed)
 
 
+class InvalidMessage(UsageError):
+    """The message does not ask for anything that can be done."""
+
+    code = "message.invalid"
+
+
 class InvalidSubscription(UsageError):
     """Invalid Workflow subscription options"""
 

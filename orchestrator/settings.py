@@ -47,6 +47,16 @@ class Settings(BaseSettings):
     events_keep: int = Field(
         100_000, gt=0, description="Events that wait for a broker that is away; beyond it the oldest are dropped."
     )
+    listen_url: str | None = Field(
+        None,
+        description="Where `orchestrator listen` takes messages from, as a broker's URL; Celery's broker if not given.",
+    )
+    listen_queue: str = Field("orchestrator.inbox", description="The queue that `orchestrator listen` takes them from.")
+    message_memory_ms: int = Field(
+        7 * 24 * 3_600_000,
+        gt=0,
+        description="A message that comes again within it is known by its id and does nothing.",
+    )
     sqlite_synchronous: str = Field(
         "FULL",
         pattern="^(FULL|NORMAL)$",

@@ -21,6 +21,7 @@ FINITE = frozenset({InstanceStatus.ERRORED, InstanceStatus.TERMINATED, InstanceS
 
 
 TRIGGER_CRON = "cron"
+TRIGGER_EVENT = "event"
 """What started an instance: a schedule; its id says which and for which moment."""
 
 

@@ -38,6 +38,7 @@ STATUS_BY_CODE = {
     "request.unsupported_media_type": 415,
     "request.invalid": 422,
     "subscription.invalid": 422,
+    "message.invalid": 422,
     "subscription.too_many": 503,
     "instance.invalid_id": 422,
     "instance.invalid_params": 422,

@@ -2,6 +2,7 @@
 
 from orchestrator.client.batches import BatchCreated, BatchDeleted, BatchError
 from orchestrator.client.instance import Instance, InstanceState
+from orchestrator.client.messages import RejectedMessage
 from orchestrator.client.root import Client, load_doorbell
 from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
@@ -14,6 +15,7 @@ __all__ = [
     "Instance",
     "InstanceEvent",
     "InstanceState",
+    "RejectedMessage",
     "Subscription",
     "WorkflowClient",
     "load_doorbell",

@@ -11,10 +11,12 @@ from orchestrator import inspection
 from orchestrator.authoring.registry import unknown_workflow
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
+from orchestrator.client import messages
+from orchestrator.client.messages import RejectedMessage
 from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
 from orchestrator.engine.admission import Desk
-from orchestrator.errors import SettingsError, WorkflowNotFound
+from orchestrator.errors import OrchestratorError, SettingsError, WorkflowNotFound
 from orchestrator.inspection import InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import check_workflow_name
 from orchestrator.settings import Settings
@@ -96,6 +98,25 @@ class Client:
         """The schedules of all workflows."""
         with self.reading() as connection:
             return inspection.list_schedules(connection, now=self.desk.clock.now_ms())
+
+    def accept_message(self, body: bytes | str, *, message_id: str | None = None) -> bool:
+        """Start an instance or send an event, as the JSON of a message says; False if that was done before.
+
+        Raises InvalidMessage, and what `create` and `send_event` raise.
+        """
+        return messages.accept(self, body, message_id)
+
+    def reject_message(self, body: str, error: OrchestratorError, *, message_id: str | None, queue: str) -> bool:
+        """Keep a message aside that can't be carried out; False if it was dealt with before."""
+        return messages.reject(self, body, error, message_id=message_id, queue=queue)
+
+    def rejected_messages(self, *, limit: int = 25, before: int | None = None) -> list[RejectedMessage]:
+        """Messages that were kept aside, newest first; `before` is the `id` of the last one of the page before."""
+        return messages.rejected(self, limit=limit, before=before)
+
+    def forget_messages(self) -> int:
+        """Forget the ids of messages that were dealt with so long ago that none will come again; how many."""
+        return messages.forget(self)
 
     def reading(self) -> Any:
         return self.desk.database.read()

@@ -48,7 +48,7 @@ class WorkflowClient(ScheduleActions[P]):
         Raises InvalidParams, InvalidInstanceId, InstanceAlreadyExists, PayloadTooLarge, NotSerializableError,
         InvalidRetention.
         """
-        new = New.of(self._encoded(params), id, Retention.of(retention))
+        new = self.new(params, id, Retention.of(retention))
         pk = admission.create(self.client.desk, self.name, self._queue, new, trigger=trigger)
         return Instance(self.client, self.name, new.id, pk)
 
@@ -152,6 +152,15 @@ class WorkflowClient(ScheduleActions[P]):
             scheduled = [(schedule, self._encoded(schedule.params)) for schedule in found]
         configuration.configure(self.client.desk, self.name, settings, scheduled)
         return self.describe()
+
+    @property
+    def queue(self) -> str:
+        """Whose workers take its instances."""
+        return self._queue
+
+    def new(self, params: Any, id: str | None, retention: Retention) -> New:
+        """An instance to be, checked, but not created. Raises what `create` raises before it does."""
+        return New.of(self._encoded(params), id, retention)
 
     def _encoded(self, params: Any) -> str:
         what = f"The params of workflow {self.name!r}"

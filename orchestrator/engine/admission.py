@@ -55,7 +55,7 @@ class New:
 
 def create(desk: Desk, workflow: str, queue: str, new: New, *, trigger: str) -> int:
     """Start an instance; its key. Raises InstanceAlreadyExists."""
-    row = _row(desk, workflow, queue, new, trigger)
+    row = row_of(desk, workflow, queue, new, trigger)
 
     def work(connection: Connection) -> int | None:
         pk = instances.insert(connection, **row)
@@ -75,7 +75,7 @@ def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, 
 
     The keys of those that were created, by id: the ids that are missing belong to instances that were there already.
     """
-    rows = [_row(desk, workflow, queue, new, trigger) for new in batch]
+    rows = [row_of(desk, workflow, queue, new, trigger) for new in batch]
 
     def work(connection: Connection) -> dict[str, int]:
         created = instances.insert_many(connection, rows)
@@ -110,7 +110,8 @@ def already_exists(workflow: str, id: str) -> str:
     )
 
 
-def _row(desk: Desk, workflow: str, queue: str, new: New, trigger: str) -> dict[str, Any]:
+def row_of(desk: Desk, workflow: str, queue: str, new: New, trigger: str) -> dict[str, Any]:
+    """What `instances.insert` takes."""
     now = desk.clock.now_ms()
     return {
         "workflow": workflow,

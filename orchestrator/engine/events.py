@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -26,35 +27,48 @@ def received(event_type: str, payload: str, created_at: int) -> str:
     return encode({"payload": decode(payload), "timestamp": created_at, "type": event_type})
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """An event that was stored for an instance, and whether somebody waited for it."""
+
+    pk: int
+    queue: str
+    matched: bool
+
+
 def send(desk: Desk, pk: int, event_type: str, payload: str) -> bool:
     """Store an event (its payload as JSON text) and wake who waits for it. False if there is no such instance."""
     now = desk.clock.now_ms()
+    delivered = desk.database.transaction(lambda c: deliver(desk, c, pk, event_type, payload, now))
+    if delivered is None:
+        return False
+    announce(desk, delivered, event_type)
+    return True
 
-    def work(connection: Connection) -> tuple[Any, bool] | None:
-        row = instances.lock(connection, pk)
-        if row is None:
-            return None
-        waiter = None
-        if row.status not in _NOT_DELIVERED:
-            waiter = timers.oldest_waiter(connection, pk, event_type)
-        key = None if waiter is None else waiter.key
-        events.insert(connection, id=pk, run=row.run, type=event_type, payload=payload, now=now, consumed_by=key)
-        if waiter is None:
-            return row, False
+
+def deliver(desk: Desk, connection: Connection, pk: int, event_type: str, payload: str, now: int) -> Delivered | None:
+    """Store an event as part of a transaction, after which it is to be announced; None: there is no such instance."""
+    row = instances.lock(connection, pk)
+    if row is None:
+        return None
+    waiter = None
+    if row.status not in _NOT_DELIVERED:
+        waiter = timers.oldest_waiter(connection, pk, event_type)
+    key = None if waiter is None else waiter.key
+    events.insert(connection, id=pk, run=row.run, type=event_type, payload=payload, now=now, consumed_by=key)
+    if waiter is not None:
         _answer(connection, row, waiter, event_type, received(event_type, payload, now), now)
         instances.want(connection, pk, ring_at=now + desk.grace_ms)
-        return row, True
+    return Delivered(pk, row.queue, waiter is not None)
 
-    done = desk.database.transaction(work)
-    if done is None:
-        return False
-    row, matched = done
-    if matched:
-        # The key in Redis names the queue of who waits; without Redis, or after it was flushed, the row says so too.
-        queue = desk.notifier.resume(pk, event_type) or row.queue
-        desk.doorbell.ring([Ring(pk, queue)])
-        desk.notifier.changed(pk)
-    return True
+
+def announce(desk: Desk, delivered: Delivered, event_type: str) -> None:
+    if not delivered.matched:
+        return
+    # The key in Redis names the queue of who waits; without Redis, or after it was flushed, the row says so too.
+    queue = desk.notifier.resume(delivered.pk, event_type) or delivered.queue
+    desk.doorbell.ring([Ring(delivered.pk, queue)])
+    desk.notifier.changed(delivered.pk)
 
 
 def match_buffered(connection: Connection, row: Any, now: int) -> None:

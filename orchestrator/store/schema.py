@@ -305,6 +305,27 @@ leases = Table(  # work that one process at a time may do, until then
 )
 
 
+messages = Table(  # what came in through a queue and was dealt with: it may come again
+    PREFIX + "messages",
+    metadata,
+    Column("id", String(255), primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Index("ix_orchestrator_messages_at", "at"),
+)
+
+rejected = Table(  # messages that could not be carried out
+    PREFIX + "rejected",
+    metadata,
+    _key(),
+    Column("message_id", String(255)),
+    Column("queue", String(255), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("code", String(64), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+
 def tables_of_instances() -> list[str]:
     """The tables whose rows belong to an instance, by its key: what goes when it goes."""
     return [

@@ -116,6 +116,24 @@ def upgrade() -> None:
     sa.Column('until_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('name')
     )
+    op.create_table('orchestrator_messages',
+    sa.Column('id', sa.String(length=255), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
+    with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_messages_at', ['at'], unique=False)
+
+    op.create_table('orchestrator_rejected',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('message_id', sa.String(length=255), nullable=True),
+    sa.Column('queue', sa.String(length=255), nullable=False),
+    sa.Column('body', sa.Text(), nullable=False),
+    sa.Column('code', sa.String(length=64), nullable=False),
+    sa.Column('reason', sa.Text(), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id')
+    )
     op.create_table('orchestrator_outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('workflow', sa.String(length=64), nullable=False),
@@ -232,6 +250,11 @@ def downgrade() -> None:
     op.drop_table('orchestrator_runs')
     op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_outbox')
+    op.drop_table('orchestrator_rejected')
+    with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
+        batch_op.drop_index('ix_orchestrator_messages_at')
+
+    op.drop_table('orchestrator_messages')
     op.drop_table('orchestrator_leases')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
