@@ -63,13 +63,13 @@ def read_body(model: type[Model]) -> Model:
         value = {}
     if not isinstance(value, dict):
         raise InvalidRequest([FieldProblem("body", f"must be a JSON object, not {_kind(value)}.")])
-    return _validated(model, value)
+    return validated(model, value)
 
 
 def read_query(model: type[Model]) -> Model:
     """The query string; a field given once is a text, one given several times is a list."""
     values = {name: many if len(many) > 1 else many[0] for name, many in request.args.to_dict(flat=False).items()}
-    return _validated(model, values)
+    return validated(model, values)
 
 
 def refuse_query() -> None:
@@ -77,7 +77,7 @@ def refuse_query() -> None:
         raise InvalidRequest([FieldProblem(name, "is unknown: this address takes no query.") for name in request.args])
 
 
-def _validated(model: type[Model], value: dict[str, Any]) -> Model:
+def validated(model: type[Model], value: dict[str, Any]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:

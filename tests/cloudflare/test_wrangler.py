@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.cloudflare.conftest import Cloud
 from tests.cloudflare.wrangler import Wrangler
@@ -96,6 +98,29 @@ def test_instances_are_paused_resumed_restarted_and_terminated(cli: Wrangler, cl
     refused = cli.run("instances", "terminate", "sleeper", id)
     assert refused.code == 1
     assert "Cannot terminate instance since its on a finite state" in refused.err
+
+
+def test_an_instance_is_restarted_from_a_step(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("wordy", fresh("w"), until="complete")
+    options = ("--from-step-name", "write", "--from-step-count", "1", "--from-step-type", "do")
+    assert "was restarted successfully" in cli("instances", "restart", "wordy", id, *options).out
+    assert len(cloud.client.workflow("wordy").get(id).runs()) == 2
+    refused = cli.run("instances", "restart", "wordy", id, "--from-step-name", "never")
+    assert refused.code == 1
+    assert "not found in execution history" in refused.err
+
+
+def test_instances_are_deleted_by_id_and_by_file_and_what_failed_is_told_last(
+    cli: Wrangler, cloud: Cloud, fresh: Fresh, tmp_path: Path
+) -> None:
+    first, second = (cloud.create("wordy", fresh("w"), until="complete") for _ in range(2))
+    file = tmp_path / "ids.json"
+    file.write_text(json.dumps([second, "none-such"]))
+    said = cli.run("instances", "delete", "wordy", first, "--filename", str(file))
+    assert said.code == 1
+    assert f'🗑️  Deleted workflow instances from "wordy": "{first}", "{second}"' in said.out
+    assert "Failed to delete 1 workflow instance(s):" in said.err
+    assert "- none-such: workflows.api.error.instance.not_found" in said.err
 
 
 def test_what_is_not_there_is_said_with_cloudflares_numbers(cli: Wrangler) -> None:

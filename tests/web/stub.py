@@ -64,7 +64,7 @@ class StubInstance:
     def __init__(self, rows: dict[str, InstanceDetail], id: str, workflow: str, events: list[Any]) -> None:
         self._rows, self.id, self.workflow, self._events = rows, id, workflow, events
 
-    def describe(self) -> InstanceDetail:
+    def describe(self, run: int | None = None) -> InstanceDetail:
         return self._rows[self.id]
 
     def status(self) -> InstanceState:
@@ -126,6 +126,8 @@ class StubWorkflow:
         limit: int = 25,
         before: int | None = None,
         oldest_first: bool = False,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[InstanceView]:
         self._client.asked.append({"status": status, "limit": limit, "before": before, "oldest_first": oldest_first})
         found = [view(row) for row in self._rows().values() if not status or row.status in status]

@@ -8,7 +8,10 @@ from web.payloads import refuse_query
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
-TAKES_QUERY = frozenset({"api.list_instances", "api.list_all_instances", "api.subscribe"})
+TAKES_QUERY = frozenset(
+    f"api.{name}"
+    for name in ("list_instances", "list_all_instances", "show_instance", "subscribe", "wait_for_instance")
+)
 
 
 @api.before_request

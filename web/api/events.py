@@ -10,7 +10,7 @@ from web.payloads import read_json
 from web.services import workflow_client
 
 
-@api.post("/workflows/<workflow>/instances/<instance_id>/events/<event_type>")
+@api.post("/workflows/<workflow>/instances/<path:instance_id>/events/<event_type>")
 def send_event(workflow: str, instance_id: str, event_type: str) -> ResponseReturnValue:
     """202: it is stored for good; the instance takes it when it comes to a wait for its type."""
     payload = read_json()

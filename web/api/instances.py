@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import datetime
 from typing import Annotated, Literal
 
 from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
+from orchestrator.errors import InstanceErrored, InstanceTerminated, ResultTimeout
 from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
 from web.api import shapes
@@ -17,9 +20,12 @@ from web.operations.instances import NewInstance, StatusChange
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
 from web.services import client, workflow_client
+from web.times import epoch_ms
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
+LONGEST_WAIT_S = 30.0
+"""Each wait holds a thread of the server."""
 
 
 def _as_list(value: object) -> object:
@@ -36,6 +42,16 @@ class AllInstancesQuery(Body):
 class InstanceQuery(AllInstancesQuery):
     direction: Literal["asc", "desc"] = "desc"
     id_prefix: str | None = Field(default=None, min_length=1, max_length=MAX_INSTANCE_ID)
+    date_start: datetime | None = None
+    date_end: datetime | None = None
+
+
+class RunQuery(Body):
+    run: int | None = Field(default=None, ge=1, le=MAX_CURSOR)
+
+
+class WaitQuery(Body):
+    timeout: float = Field(default=LONGEST_WAIT_S, ge=0, le=LONGEST_WAIT_S)
 
 
 @api.get("/instances")
@@ -57,6 +73,8 @@ def list_instances(workflow: str) -> ResponseReturnValue:
         limit=query.limit,
         before=query.cursor,
         oldest_first=query.direction == "asc",
+        since=None if query.date_start is None else epoch_ms(query.date_start),
+        until=None if query.date_end is None else epoch_ms(query.date_end),
     )  # fmt: skip
     return jsonify(shapes.page(views, query.limit))
 
@@ -68,17 +86,33 @@ def create_instance(workflow: str) -> ResponseReturnValue:
     return jsonify(shapes.state(instance, instance.status())), 201, {"Location": location}
 
 
-@api.get("/workflows/<workflow>/instances/<instance_id>")
+@api.get("/workflows/<workflow>/instances/<path:instance_id>")
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
-    return jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe()))
+    query = read_query(RunQuery)
+    return jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe(query.run)))
 
 
-@api.patch("/workflows/<workflow>/instances/<instance_id>/status")
+@api.get("/workflows/<workflow>/instances/<path:instance_id>/runs")
+def list_runs(workflow: str, instance_id: str) -> ResponseReturnValue:
+    return jsonify(runs=[shapes.run(view) for view in workflow_client(workflow).get(instance_id).runs()])
+
+
+@api.get("/workflows/<workflow>/instances/<path:instance_id>/wait")
+def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
+    """The instance as soon as it has ended, or as it is when the time is up: look at its status."""
+    query = read_query(WaitQuery)
+    instance = workflow_client(workflow).get(instance_id)
+    with contextlib.suppress(InstanceErrored, InstanceTerminated, ResultTimeout):
+        instance.result(query.timeout)
+    return jsonify(shapes.detail(instance.describe()))
+
+
+@api.patch("/workflows/<workflow>/instances/<path:instance_id>/status")
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(shapes.state(*operations.change_status(workflow, instance_id, read_body(StatusChange))))
 
 
-@api.delete("/workflows/<workflow>/instances/<instance_id>")
+@api.delete("/workflows/<workflow>/instances/<path:instance_id>")
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     workflow_client(workflow).get(instance_id).delete()
     return "", 204

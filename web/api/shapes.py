@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.client import Instance, InstanceState
-from orchestrator.inspection import InstanceDetail, InstanceView, WorkflowView
+from orchestrator.inspection import InstanceDetail, InstanceView, RunView, ScheduleView, WorkflowView
 from web.paging import next_cursor
 from web.times import rfc3339
 
@@ -39,6 +39,15 @@ def detail(view: InstanceDetail) -> dict[str, Any]:
     shaped = _with_times(view.to_dict(), _INSTANCE_TIMES)
     shaped["steps"] = [_step(step) for step in shaped["steps"]]
     return shaped
+
+
+def run(view: RunView) -> dict[str, Any]:
+    return _with_times(view.to_dict(), ("started_at", "ended_at"))
+
+
+def schedule(view: ScheduleView) -> dict[str, Any]:
+    shaped = _with_times(view.to_dict(), ("created_at", "next_at", "last_at"))
+    return shaped | {"next_times": [rfc3339(at) for at in view.next_times]}
 
 
 def state(of: Instance, now: InstanceState) -> dict[str, Any]:

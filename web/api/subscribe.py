@@ -38,8 +38,12 @@ class SubscribeQuery(Body):
     filter: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
-@api.get("/workflows/<workflow>/instances/<instance_id>/subscribe")
+@api.get("/workflows/<workflow>/instances/<path:instance_id>/subscribe")
 def subscribe(workflow: str, instance_id: str) -> ResponseReturnValue:
+    return event_stream(workflow, instance_id)
+
+
+def event_stream(workflow: str, instance_id: str) -> ResponseReturnValue:
     """204 to one who comes back after the end: it tells EventSource to stop."""
     query = read_query(SubscribeQuery)
     cursor = _last_event_id() if request.headers.get("Last-Event-ID") else query.cursor

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import AliasChoices, Field
 
 from orchestrator.statuses import InstanceStatus
+from web.api.subscribe import event_stream
 from web.cloudflare import shapes
 from web.cloudflare.blueprint import cloudflare
 from web.cloudflare.envelope import ok
@@ -39,16 +40,20 @@ class DetailQuery(Body):
     simple: Literal["true", "false"] = "false"
 
 
-class CloudflareInstance(NewInstance):
+class CloudflareInstance(Body):
     instance_id: str | None = Field(default=None, validation_alias=AliasChoices("instance_id", "id"))
+    params: Any = None
+    instance_retention: dict[str, Any] | None = None
     location_hint: LocationHint | None = None
     """Taken and not used: there is one place here, wherever the database is."""
 
-    def with_params(self) -> NewInstance:
-        """Cloudflare's SDKs send params as JSON text, wrangler as JSON."""
-        if not isinstance(self.params, str):
-            return self
-        return self.model_copy(update={"params": parse_json(self.params, "The JSON text in `params`")})
+    def asked(self) -> NewInstance:
+        return NewInstance(instance_id=self.instance_id, params=parsed(self.params), retention=self.instance_retention)
+
+
+def parsed(params: Any) -> Any:
+    """Cloudflare's SDKs send params as JSON text, wrangler as JSON."""
+    return parse_json(params, "The JSON text in `params`") if isinstance(params, str) else params
 
 
 @cloudflare.get("/workflows/<workflow>/instances", strict_slashes=False)
@@ -78,7 +83,7 @@ def list_instances(workflow: str) -> ResponseReturnValue:
 
 @cloudflare.post("/workflows/<workflow>/instances", strict_slashes=False)
 def create_instance(workflow: str) -> ResponseReturnValue:
-    instance = operations.create(workflow, read_body(CloudflareInstance).with_params())
+    instance = operations.create(workflow, read_body(CloudflareInstance).asked())
     return ok(shapes.created(instance))
 
 
@@ -100,6 +105,11 @@ def send_event(workflow: str, instance_id: str, event_type: str) -> ResponseRetu
     payload = read_json()
     workflow_client(workflow).get(instance_id).send_event(event_type, payload)
     return ok({"instanceId": instance_id, "timestamp": now()})
+
+
+@cloudflare.get("/workflows/<workflow>/instances/<path:instance_id>/subscribe")
+def subscribe(workflow: str, instance_id: str) -> ResponseReturnValue:
+    return event_stream(workflow, instance_id)
 
 
 @cloudflare.delete("/workflows/<workflow>/instances/<path:instance_id>")

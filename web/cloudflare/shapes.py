@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.client import Instance
-from orchestrator.inspection import InstanceDetail, InstanceView, WorkflowView
-from orchestrator.statuses import FINITE, InstanceStatus
+from orchestrator.inspection import InstanceDetail, InstanceView, ScheduleView, WorkflowView
+from orchestrator.names import schedule_of
+from orchestrator.statuses import FINITE, TRIGGER_CRON, InstanceStatus
 from web.cloudflare.steps import step_row
 from web.times import rfc3339
 
@@ -25,8 +27,8 @@ def version_id(workflow: str, version: str | None) -> str:
     return version or str(uuid.uuid5(_NAMES, f"{workflow}/none yet"))
 
 
-def workflow(view: WorkflowView) -> dict[str, Any]:
-    return {
+def workflow(view: WorkflowView, schedules: Sequence[ScheduleView]) -> dict[str, Any]:
+    shown: dict[str, Any] = {
         "id": workflow_id(view.name),
         "name": view.name,
         "class_name": view.class_name,
@@ -36,6 +38,10 @@ def workflow(view: WorkflowView) -> dict[str, Any]:
         "triggered_on": _at(view.triggered_at),
         "instances": {str(status): view.instances.get(status, 0) for status in InstanceStatus},
     }
+    own = [schedule for schedule in schedules if schedule.workflow == view.name and schedule.next_at is not None]
+    if own:
+        shown["schedules"] = [{"cron": each.cron, "next_instance": _at(each.next_at)} for each in own]
+    return shown
 
 
 def instance(view: InstanceView) -> dict[str, Any]:
@@ -63,7 +69,7 @@ def created(of: Instance) -> dict[str, Any]:
 
 
 def detail(view: InstanceDetail, *, newest_first: bool, simple: bool) -> dict[str, Any]:
-    shown = {
+    shown: dict[str, Any] = {
         "status": view.status,
         "params": view.params,
         "trigger": {"source": source(view.trigger)},
@@ -77,6 +83,9 @@ def detail(view: InstanceDetail, *, newest_first: bool, simple: bool) -> dict[st
         "rollback": None,
         "step_count": view.step_count,
     }
+    fired = schedule_of(view.id) if view.trigger == TRIGGER_CRON else None
+    if fired is not None:
+        shown["schedule"] = {"cron": fired[0], "scheduledTime": fired[1]}
     if simple:
         return shown
     rows = [step_row(step) for step in view.steps]

@@ -22,9 +22,11 @@ def list_workflows() -> ResponseReturnValue:
     found = [view for view in client().workflows() if query.search.lower() in view.name.lower()]
     page = found[query.start : query.start + query.per_page]
     info = page_info(query.page, query.per_page, len(page), len(found))
-    return ok([shapes.workflow(view) for view in page], info)
+    schedules = client().schedules()
+    return ok([shapes.workflow(view, schedules) for view in page], info)
 
 
 @cloudflare.get("/workflows/<workflow>")
 def show_workflow(workflow: str) -> ResponseReturnValue:
-    return ok(shapes.workflow(workflow_client(workflow).describe()))
+    of = workflow_client(workflow)
+    return ok(shapes.workflow(of.describe(), of.schedules()))

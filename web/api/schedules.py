@@ -1,0 +1,61 @@
+"""REST: the schedules that start instances."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from flask import jsonify, url_for
+from flask.typing import ResponseReturnValue
+
+from web.api import shapes
+from web.api.blueprint import api
+from web.payloads import Body, read_body
+from web.services import client, workflow_client
+
+
+class NewSchedule(Body):
+    cron: str
+    timezone: str = "UTC"
+    params: Any = None
+
+
+class ScheduleChange(Body):
+    status: Literal["pause", "resume"]
+
+
+@api.get("/schedules")
+def list_all_schedules() -> ResponseReturnValue:
+    return jsonify(schedules=[shapes.schedule(view) for view in client().schedules()])
+
+
+@api.get("/workflows/<workflow>/schedules")
+def list_schedules(workflow: str) -> ResponseReturnValue:
+    return jsonify(schedules=[shapes.schedule(view) for view in workflow_client(workflow).schedules()])
+
+
+@api.post("/workflows/<workflow>/schedules")
+def add_schedule(workflow: str) -> ResponseReturnValue:
+    new = read_body(NewSchedule)
+    view = workflow_client(workflow).add_schedule(new.cron, new.timezone, new.params)
+    return jsonify(shapes.schedule(view)), 201
+
+
+@api.patch("/workflows/<workflow>/schedules/<schedule_id>/status")
+def change_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
+    of = workflow_client(workflow)
+    act = {"pause": of.pause_schedule, "resume": of.resume_schedule}[read_body(ScheduleChange).status]
+    return jsonify(shapes.schedule(act(schedule_id)))
+
+
+@api.post("/workflows/<workflow>/schedules/<schedule_id>/run")
+def run_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
+    """Start an instance now, as if this were one of its moments."""
+    instance = workflow_client(workflow).run_schedule(schedule_id)
+    location = url_for("api.show_instance", workflow=instance.workflow, instance_id=instance.id)
+    return jsonify(shapes.state(instance, instance.status())), 201, {"Location": location}
+
+
+@api.delete("/workflows/<workflow>/schedules/<schedule_id>")
+def remove_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
+    workflow_client(workflow).remove_schedule(schedule_id)
+    return "", 204
