@@ -85,24 +85,35 @@ def commit_alone(runtime: Runtime, identity: Identity, reports: Sequence[Report]
 
 def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
     """commit_alone, once."""
-    now = runtime.clock.now_ms()
-    settings = runtime.settings
 
     def work(connection: Connection) -> Any:
         row = instances.lock(connection, identity.pk)
-        if row is None or row.run != identity.run or row.status in FINITE:
-            return None
-        rows = []
-        for report in reports:
-            if _settle_row(connection, runtime, report):
-                rows.append(step_row(report.order, report, runtime.worker_id))
-        if rows:
-            steps.insert(connection, rows)
-        instances.want(connection, identity.pk, ring_at=now + max(settings.grace_ms, 1))
+        if settle(connection, runtime, row, identity, reports):
+            want(connection, runtime, identity.pk)
         return row
 
     row = runtime.database.transaction(work)
-    if row is None:
+    return tell(runtime, row, identity, reports)
+
+
+def settle(connection: Connection, runtime: Runtime, row: Any, identity: Identity, reports: Sequence[Report]) -> bool:
+    """Write down what attempts of a run have come to. False if the run is over. The caller has locked the instance."""
+    if not _goes_on(row, identity):
+        return False
+    settled = [report for report in reports if _settle_row(connection, runtime, report)]
+    if settled:
+        steps.insert(connection, [step_row(report.order, report, runtime.worker_id) for report in settled])
+    return True
+
+
+def want(connection: Connection, runtime: Runtime, pk: int) -> None:
+    """There is news for the coordinator."""
+    instances.want(connection, pk, ring_at=runtime.clock.now_ms() + max(runtime.settings.grace_ms, 1))
+
+
+def tell(runtime: Runtime, row: Any, identity: Identity, reports: Sequence[Report], *, rings: bool = True) -> bool:
+    """After the commit: let the holder know, or ring. Whether this worker may go on with the instance."""
+    if not _goes_on(row, identity):
         log.warning(
             "%s/%s has ended meanwhile: what %d of its attempts have come to is dropped",
             identity.workflow, identity.instance_id, len(reports),
@@ -110,10 +121,14 @@ def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bo
         return False
     if row.holder == runtime.worker_id and (activation := runtime.holding.get(identity.pk)) is not None:
         activation.nudge()
-    elif row.holder is None and row.ring_at is None:
+    elif rings and row.holder is None and row.ring_at is None:
         # Only the first completion since the last claim rings: the coordinator finds the others when it comes.
         runtime.ring(Ring(identity.pk, row.queue))
     return row.holder is None and row.queue in runtime.queues
+
+
+def _goes_on(row: Any, identity: Identity) -> bool:
+    return row is not None and row.run == identity.run and row.status not in FINITE
 
 
 def _settle_row(connection: Connection, runtime: Runtime, report: Report) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.clock import monotonic
 
@@ -30,6 +31,18 @@ class HeldRow:
         """Since when (in monotonic time) it waits for its turn, or for those that were taken together with it to end."""
         self.report: Report | None = None
         """What it has come to, until somebody takes that to store it."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """A step that this worker has claimed: its row in hand, and what the row says."""
+
+    held: HeldRow
+    row: Any
+
+    @property
+    def key(self) -> str:
+        return str(self.row.key)
 
 
 class HeldRows:

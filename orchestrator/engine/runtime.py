@@ -23,6 +23,7 @@ from orchestrator.engine.async_bodies import AsyncBodies
 from orchestrator.engine.completions import Completions
 from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.orders import Identity, Order, Report, Runner
+from orchestrator.engine.turns import Turns
 from orchestrator.errors import LeaseOver
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.settings import Settings
@@ -162,6 +163,7 @@ class Runtime:
         self.rows = HeldRows()
         self.limited: frozenset[str] = frozenset()
         """The workflows of which not all instances may run at once."""
+        self.turns = Turns(self)
 
     @property
     def clock(self) -> Clock:

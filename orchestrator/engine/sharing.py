@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
@@ -16,7 +15,7 @@ from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
 from orchestrator.engine.commits import Line, write
 from orchestrator.engine.completions import attempt_row
-from orchestrator.engine.held_rows import HeldRow
+from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Order
 from orchestrator.engine.runtime import Runtime
 from orchestrator.statuses import AttemptState
@@ -112,18 +111,6 @@ def hand_back_rows(runtime: Runtime, ids: list[int]) -> dict[int, str]:
         return {id: queue for id, queue in queues.items() if queue is not None}
 
     return runtime.database.transaction(work)
-
-
-@dataclass(slots=True)
-class Taken:
-    """A step that this worker has claimed: its row in hand, and what the row says."""
-
-    held: HeldRow
-    row: Any
-
-    @property
-    def key(self) -> str:
-        return str(self.row.key)
 
 
 def claim(runtime: Runtime, pk: int, limit: int) -> list[Taken]:

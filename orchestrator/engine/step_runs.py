@@ -11,8 +11,8 @@ from orchestrator.clock import monotonic
 from orchestrator.engine import sharing
 from orchestrator.engine.activation import advance, new_run
 from orchestrator.engine.book import entry_of
-from orchestrator.engine.completions import commit_alone
 from orchestrator.engine.earlier_runs import ancestry
+from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
 from orchestrator.errors import InvalidParams, ReplayMismatch
@@ -26,18 +26,24 @@ def run_steps(runtime: Runtime, pk: int) -> None:
 
     Safe to call any number of times, from anywhere, at any time.
     """
-    chunk, may_go_on = 1, False
-    while runtime.may_start():
-        taken = sharing.claim(runtime, pk, chunk)
-        orders = _orders(runtime, pk, taken) if taken else []
+    if not runtime.may_start():
+        return
+    may_go_on, identity = False, None
+    chunk = 1
+    taken = runtime.turns.take(pk, None, [], chunk).taken
+    while taken:
+        orders = _orders(runtime, pk, taken, identity)
         if not orders:
             break
+        identity = orders[0].identity
         started = monotonic()
         reports = _run(runtime, orders)
-        took_s = monotonic() - started
+        chunk = sharing.next_chunk(chunk, monotonic() - started)
+        turn = runtime.turns.take(pk, identity, reports, chunk if runtime.may_start() else 0)
         if reports:
-            may_go_on = commit_alone(runtime, orders[0].identity, reports)
-        chunk = sharing.next_chunk(chunk, took_s)
+            may_go_on = turn.may_go_on
+        taken = turn.taken
+        del orders, reports, turn  # what was lost on the way is handed back once nobody refers to it any more
     if may_go_on and runtime.may_start():
         advance(runtime, pk)
 
@@ -56,8 +62,18 @@ def _run(runtime: Runtime, orders: list[Order]) -> list[Report]:
     return [report for report, row in reports if runtime.rows.take_report(row)]
 
 
-def _orders(runtime: Runtime, pk: int, taken: list[sharing.Taken]) -> list[Order]:
+def _orders(runtime: Runtime, pk: int, taken: list[Taken], known: Identity | None) -> list[Order]:
     """Orders for taken steps; none, and the steps handed back, if their bodies can't be found here."""
+    if known is not None:
+        commands = [
+            runtime.offers.find(pk, known.run, step.key) if step.row.run == known.run else None for step in taken
+        ]
+        if None not in commands:
+            return [
+                sharing.order_of(known, command, step)
+                for command, step in zip(commands, taken, strict=True)
+                if command is not None
+            ]
     with runtime.database.read() as connection:
         row = instances.of_run(connection, pk)
     definition = None if row is None else runtime.registry.get(row.workflow)
@@ -101,6 +117,6 @@ def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]
     return commands
 
 
-def _give_up(runtime: Runtime, pk: int, taken: list[sharing.Taken], why: str) -> None:
+def _give_up(runtime: Runtime, pk: int, taken: list[Taken], why: str) -> None:
     log.warning("steps %s of instance %d are handed back: %s", [step.key for step in taken], pk, why)
     sharing.hand_back_rows(runtime, [step.held.id for step in taken])

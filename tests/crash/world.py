@@ -162,7 +162,7 @@ class World:
             self._body_begins(order)
             runtime._register(order)
 
-        runner = Runner(self.clock, self.settings.max_payload_bytes, begins, runtime._forget)
+        runner = Runner(self.clock, self.database.url, self.settings.max_payload_bytes, begins, runtime._forget)
         runtime.runner = cast(Runner, TappedRunner(runner, life))
 
         def wake_who_waits() -> None:
