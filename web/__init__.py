@@ -12,11 +12,11 @@ from orchestrator.client import Client
 from web import cloudflare, errors, security, static_files
 from web.api import api, health
 from web.dashboard import dashboard
-from web.server import Server, serve, start
+from web.server import Server, check_address, serve, start
 from web.services import Services, install
 from web.settings import WebSettings
 
-__all__ = ["Server", "WebSettings", "create_app", "serve", "start"]
+__all__ = ["Server", "WebSettings", "check_address", "create_app", "serve", "start"]
 
 
 def create_app(

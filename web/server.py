@@ -91,6 +91,13 @@ def start(app: Flask, host: str, port: int) -> Server:
     return Server(app, host, port).start()
 
 
+def check_address(host: str, port: int) -> None:
+    """Before anything is started that would have to be stopped again. Raises RemoteBindRefused, AddressUnavailable."""
+    check_bind(host, allow_remote=WebSettings.load().allow_remote)
+    if port:
+        _listen(host, port).close()
+
+
 def serve(app: AppSource, host: str, port: int, *, production: bool = False) -> int:
     """Serve until Ctrl-C or a signal to stop, and return the exit code."""
     if production:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.command import command
-from orchestrator.cli.configuration import find_app
+from orchestrator.cli.configuration import find_app, settings_with
 from orchestrator.cli.output import Output
 
 
@@ -35,6 +35,12 @@ def dev(
     file below .orchestrator/ unless DATABASE_URL and REDIS_URL name services.
     """
     spec = find_app(app)
+    if generation == 1 and parent_fd is None:
+        # Said at once, and not after the worker has been started and is stopped again.
+        from orchestrator.cli.listening import check_address
+
+        settings = settings_with(host=host, port=port)
+        check_address(settings.host, settings.port)
     if reload and parent_fd is None:
         from orchestrator.cli.reload import supervise
 

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from orchestrator.cli.command import client_command
 from orchestrator.cli.completing import instance_ids
-from orchestrator.cli.connection import connect, find_instance, find_workflow, workflow_argument
+from orchestrator.cli.connection import connect, find_instance, workflow_argument
 from orchestrator.cli.detail import show_detail
 from orchestrator.cli.lazy import Entry, LazyGroup
-from orchestrator.cli.output import Output, note, table
-from orchestrator.cli.wording import STATUS, STATUS_STYLE, relative, status_words, took, trigger_words
+from orchestrator.cli.output import Output
 from orchestrator.clock import SystemClock
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 COMMANDS = {
-    "list": Entry("orchestrator.cli.instances:list_instances", "List the instances of a workflow, newest first."),
+    "list": Entry("orchestrator.cli.listing:list_instances", "List the instances of a workflow, or of all."),
     "describe": Entry("orchestrator.cli.instances:describe", "Show one instance with its steps and attempts."),
     "pause": Entry("orchestrator.cli.actions:pause", "Pause instances; the steps that run finish first.", "Actions"),
     "resume": Entry("orchestrator.cli.actions:resume", "Resume paused instances.", "Actions"),
@@ -37,45 +31,6 @@ def instances() -> None:
     """List, show and control instances. Where an ID is asked for, `latest` is the newest instance, and the first
     characters of an id will do (4 at least) if no other begins so.
     """
-
-
-@client_command("list")
-@workflow_argument
-@click.option("--status", multiple=True, type=click.Choice(list(STATUS)), help="Only this status; may be repeated.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, help="At most so many.")
-@click.option("--reverse", is_flag=True, help="Oldest first.")
-def list_instances(ctx: click.Context, workflow: str, status: tuple[str, ...], limit: int, reverse: bool) -> None:
-    """List the instances of the workflow NAME, newest first."""
-    with connect(ctx) as client:
-        found = find_workflow(ctx, client, workflow).list(
-            status=list(status) or None, limit=limit, oldest_first=reverse
-        )
-    now_ms = SystemClock().now_ms()
-
-    def show() -> RenderableType | None:
-        if not found:
-            note(f"No instances {'in this state ' if status else ''}yet. Start one: orchestrator trigger {workflow}")
-            return None
-        columns = ("Instance ID", "Status", "Created", "Modified", "Took", "Trigger")
-        return table(
-            columns,
-            [
-                (
-                    view.id,
-                    (status_words(view.status), STATUS_STYLE.get(view.status, "")),
-                    relative(view.created_at, now_ms),
-                    relative(view.modified_at, now_ms),
-                    took(view.started_at, view.ended_at, now_ms),
-                    trigger_words(view.trigger),
-                )
-                for view in found
-            ],
-        )
-
-    output = Output.of(ctx)
-    output.rows([view.to_dict() for view in found], ids=[view.id for view in found], show=show)
-    if output.for_people and len(found) == limit:
-        note(f"{limit} shown; see more with --limit {min(limit * 4, 1000)}.")
 
 
 @client_command("describe")

@@ -60,15 +60,18 @@ def picture_of(detail: InstanceDetail, now_ms: int, room: int) -> RenderableType
     header = Text.assemble(status, f"  {detail.workflow}  {printable(detail.id)}", style="bold")
     header.append(f"  {took(detail.created_at, ended_at, now_ms)}", style="dim")
     steps = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1))
+    # A table that is too wide takes from the columns that may wrap: name and remark. Their cells are cut, not wrapped.
     steps.add_column(width=2)
-    steps.add_column(overflow="ellipsis", no_wrap=True)
+    steps.add_column(overflow="ellipsis")
     steps.add_column(justify="right", style="dim", no_wrap=True)
-    steps.add_column(overflow="ellipsis", no_wrap=True)
+    steps.add_column(overflow="ellipsis")
     shown, hidden = choose(detail.steps, room)
     for step in shown:
         icon = Text(STEP_ICON.get(step.status, "·"))
-        said = Text(remark(step, now_ms), style="red" if step.status in ("errored", "retrying") else "dim")
-        steps.add_row(icon, Text(one_line(step.label)), took(step.started_at, step.ended_at, now_ms), said)
+        style = "red" if step.status in ("errored", "retrying") else "dim"
+        said = Text(remark(step, now_ms), style=style, no_wrap=True, overflow="ellipsis")
+        label = Text(one_line(step.label), no_wrap=True, overflow="ellipsis")
+        steps.add_row(icon, label, took(step.started_at, step.ended_at, now_ms), said)
     parts: list[RenderableType] = [header]
     if hidden:
         parts.append(Text(f"   … {hidden:,} more steps", style="dim"))

@@ -11,6 +11,7 @@ import click
 from orchestrator.cli.command import command
 from orchestrator.cli.configuration import require_app, settings_with
 from orchestrator.cli.connection import app_option
+from orchestrator.cli.listening import check_address
 from orchestrator.cli.output import Output
 
 
@@ -59,6 +60,7 @@ def worker(
 def web(ctx: click.Context, host: str | None, port: int | None, app: str | None) -> None:
     """Serve the pages and the REST interface until told to stop."""
     settings = settings_with(app=app, host=host, port=port)
+    check_address(settings.host, settings.port)
     plan = {"process": "web", "host": settings.host, "port": settings.port}
     Output.of(ctx).record(plan, id=str(os.getpid()), show=lambda: None)
     rooms: Any = import_module("web")

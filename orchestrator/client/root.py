@@ -88,11 +88,21 @@ class Client:
             return inspection.list_workflows(connection)
 
     def instances(
-        self, *, status: Sequence[str] | None = None, limit: int = 25, before: int | None = None
+        self,
+        *,
+        status: Sequence[str] | None = None,
+        limit: int = 25,
+        before: int | None = None,
+        oldest_first: bool = False,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[InstanceView]:
-        """Instances of all workflows, newest first."""
+        """Instances of all workflows, newest first; `since` and `until` bound the creation, in epoch milliseconds."""
         with self.reading() as connection:
-            return inspection.list_instances(connection, statuses=status, limit=limit, cursor=before)
+            return inspection.list_instances(
+                connection, statuses=status, limit=limit, cursor=before, oldest_first=oldest_first, since=since,
+                until=until,
+            )  # fmt: skip
 
     def schedules(self) -> list[ScheduleView]:
         """The schedules of all workflows."""

@@ -37,6 +37,11 @@ def to_ms(text: str) -> int:
         raise ServerFailed(f"The server's answer has a time that can't be read: {text!r}.") from None
 
 
+def to_text(at_ms: int) -> str:
+    """`2026-11-22T07:01:02.123Z`."""
+    return (_EPOCH + at_ms * _MS).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def _value(hint: Any, value: Any) -> Any:
     if value is None:
         return None

@@ -12,7 +12,7 @@ from orchestrator.inspection import InstanceView, WorkflowView, check_page
 from orchestrator.names import check_workflow_name
 from orchestrator.remote.records import record
 from orchestrator.remote.transport import PAGE, Transport
-from orchestrator.remote.workflow import RemoteWorkflowClient
+from orchestrator.remote.workflow import RemoteWorkflowClient, bounds
 from orchestrator.settings import Settings
 
 TIMEOUT_S = 30.0
@@ -75,10 +75,19 @@ class RemoteClient:
         return [record(WorkflowView, row) for row in self.transport.get("workflows")["workflows"]]
 
     def instances(
-        self, *, status: Sequence[str] | None = None, limit: int = 25, before: int | None = None
+        self,
+        *,
+        status: Sequence[str] | None = None,
+        limit: int = 25,
+        before: int | None = None,
+        oldest_first: bool = False,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[InstanceView]:
-        """Instances of all workflows, newest first."""
-        return self.pages(("instances",), limit, before, {"status": status})
+        """Instances of all workflows, newest first; `since` and `until` bound the creation, in epoch milliseconds."""
+        return self.pages(
+            ("instances",), limit, before, {"status": status, **bounds(oldest_first, since, until)}
+        )  # fmt: skip
 
     def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
         """So many instances of a list, asked for page by page."""

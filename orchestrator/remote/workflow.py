@@ -18,7 +18,7 @@ from orchestrator.inspection import InstanceView, WorkflowView, check_page
 from orchestrator.names import MAX_INSTANCE_ID, check_instance_id, is_text
 from orchestrator.remote.address import can_be_in_a_path
 from orchestrator.remote.instance import RemoteInstance
-from orchestrator.remote.records import record
+from orchestrator.remote.records import record, to_text
 from orchestrator.remote.transport import PAGE
 from orchestrator.retention import FOREVER, Retention
 from orchestrator.serialization import encode
@@ -123,9 +123,14 @@ class RemoteWorkflowClient(Generic[P]):
         limit: int = 25,
         before: int | None = None,
         oldest_first: bool = False,
+        since: int | None = None,
+        until: int | None = None,
     ) -> list[InstanceView]:
-        """One page; `before` is the `cursor` of the last instance of the page before (with `oldest_first` too)."""
-        query = {"status": status, "direction": "asc" if oldest_first else None}
+        """One page; `before` is the `cursor` of the last instance of the page before (with `oldest_first` too).
+
+        `since` and `until` bound the creation, in epoch milliseconds.
+        """
+        query = {"status": status, **bounds(oldest_first, since, until)}
         return self.client.pages(self._place, limit, before, query)
 
     def describe(self) -> WorkflowView:
@@ -150,6 +155,15 @@ class RemoteWorkflowClient(Generic[P]):
         if self._definition is not None:
             return self._definition.encode_params(params)
         return encode(params, what=f"The params of workflow {self.name!r}")
+
+
+def bounds(oldest_first: bool, since: int | None, until: int | None) -> dict[str, Any]:
+    """What a query says of the order and the times of a list."""
+    return {
+        "direction": "asc" if oldest_first else None,
+        "date_start": None if since is None else to_text(since),
+        "date_end": None if until is None else to_text(until),
+    }
 
 
 def _object(fields: Sequence[str]) -> str:

@@ -138,35 +138,35 @@ class StubWorkflow:
 
     def get(self, id: str) -> StubInstance:
         self._must_exist()
-        found = self.client.instances.get(id)
+        found = self.client.stored.get(id)
         if found is None:
             raise InstanceNotFound(f"There is no instance {id!r} of {self.name}.")
         return found
 
     def latest(self) -> StubInstance:
         self._must_exist()
-        if not self.client.instances:
+        if not self.client.stored:
             raise InstanceNotFound(f"{self.name} has no instance yet.")
-        return list(self.client.instances.values())[-1]
+        return list(self.client.stored.values())[-1]
 
     def find(self, prefix: str, limit: int = 10) -> Sequence[InstanceView]:
-        found = [view_of(found.describe()) for id, found in self.client.instances.items() if id.startswith(prefix)]
+        found = [view_of(found.describe()) for id, found in self.client.stored.items() if id.startswith(prefix)]
         return found[::-1][:limit]
 
     def delete_batch(self, ids: Sequence[str]) -> BatchDeleted:
         self.client.calls.append(("delete_batch", *ids))
-        gone = [id for id in ids if id in self.client.instances]
+        gone = [id for id in ids if id in self.client.stored]
         errors = [
             BatchError(index, id, 10400, f"There is no {id}.")
             for index, id in enumerate(ids)
-            if id not in self.client.instances
+            if id not in self.client.stored
         ]
         return BatchDeleted(gone, errors)
 
     def list(self, **asked: Any) -> list[InstanceView]:
         self._must_exist()
         self.client.calls.append(("list", self.name, asked))
-        return [view_of(found.describe()) for found in self.client.instances.values()]
+        return [view_of(found.describe()) for found in self.client.stored.values()]
 
     def describe(self) -> WorkflowView:
         self._must_exist()
@@ -185,7 +185,7 @@ class StubClient:
     def __init__(self) -> None:
         self.calls: list[tuple[Any, ...]] = []
         self.asked_for: list[Any] = []
-        self.instances: dict[str, StubInstance] = {}
+        self.stored: dict[str, StubInstance] = {}
         self.made: list[InstanceDetail] = [detail()]
         self.failure: OrchestratorError | None = None
         counts = {"complete": 1200, "errored": 3, "queued": 0}
@@ -205,7 +205,7 @@ class StubClient:
     def has(self, *stages: InstanceDetail) -> StubInstance:
         """Put an instance in; the last stage is how it is now, and watching tells them all."""
         found = StubInstance(stages, self.calls)
-        self.instances[found.id] = found
+        self.stored[found.id] = found
         return found
 
     def workflow(self, workflow: Any) -> StubWorkflow:
@@ -214,6 +214,10 @@ class StubClient:
 
     def workflows(self) -> list[WorkflowView]:
         return list(self.known)
+
+    def instances(self, **asked: Any) -> list[InstanceView]:
+        self.calls.append(("instances", asked))
+        return [view_of(found.describe()) for found in self.stored.values()]
 
     def close(self) -> None:
         return

@@ -33,7 +33,9 @@ def test_an_unknown_status_is_refused_with_the_known_ones(orchestrator: Orchestr
 def test_a_full_page_says_how_to_see_more(client: StubClient, orchestrator: Orchestrator) -> None:
     client.has(detail("order-1"))
 
-    assert "--limit 4" in orchestrator("instances", "list", "orders", "--limit", "1").stderr
+    full = orchestrator("instances", "list", "orders", "--limit", "1").stderr
+    assert "--limit 4" in full
+    assert "--cursor 1" in full
     assert "--limit" not in orchestrator("instances", "list", "orders", "--limit", "2").stderr
 
 

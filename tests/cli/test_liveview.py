@@ -65,6 +65,18 @@ def test_a_narrow_screen_cuts_lines_and_never_wraps_them() -> None:
     assert len(_drawn(detail(steps=[long]), width=40)) == 2
 
 
+@pytest.mark.parametrize("width", [60, 80])
+def test_icon_and_time_stay_whole_where_names_and_errors_are_cut(width: int) -> None:
+    error = {"name": "ConnectionError", "message": "The bank does not answer. " * 3}
+    long = step("check the inventory of the warehouse in Rotterdam", attempts=3, status="retrying", error=error)
+
+    line = _drawn(detail(steps=[long]), width=width)[1]
+
+    assert line.startswith("🔁  check the")
+    assert " 500ms attempt 3" in " ".join(line.split())
+    assert line.endswith("…")
+
+
 def test_a_deadline_that_has_passed_is_now() -> None:
     assert remark(step(status="waiting", kind="sleep", due_at=T0), T0 + 1) == "wakes now"
 

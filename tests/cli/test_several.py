@@ -43,7 +43,7 @@ def test_nothing_is_done_to_any_unless_all_are_there(client: StubClient, orchest
 def test_what_fails_is_said_and_the_rest_is_done(client: StubClient, orchestrator: Orchestrator) -> None:
     for id in ("order-1", "order-2", "order-3"):
         client.has(detail(id))
-    client.instances["order-2"].refusal = ActionNotAllowed("pause", "complete", ["restart"])
+    client.stored["order-2"].refusal = ActionNotAllowed("pause", "complete", ["restart"])
 
     result = orchestrator("instances", "pause", "orders", "order-1", "order-2", "order-3", "-o", "name")
 

@@ -248,3 +248,20 @@ def test_an_id_that_many_want_at_once_is_given_once(both: Both) -> None:
     for thread in threads:
         thread.join(30)
     assert len(taken) == 11
+
+
+def test_lists_are_bounded_by_time_alike(both: Both) -> None:
+    for number in range(4):
+        both.local.workflow("echo").create(id=f"e{number}")
+        both.bench.clock.advance("1 minute")
+    at = [view.created_at for view in both.local.workflow("echo").list(oldest_first=True)]
+
+    def ids(**bounds: int) -> list[str]:
+        whole = both.agree(lambda client: client.instances(oldest_first=True, **bounds))
+        assert both.agree(lambda client: client.workflow("echo").list(oldest_first=True, **bounds)) == whole
+        return [view.id for view in whole]
+
+    assert ids(since=at[1]) == ["e1", "e2", "e3"]
+    assert ids(until=at[1]) == ["e0", "e1"]
+    assert ids(since=at[1] + 1, until=at[2]) == ["e2"]
+    assert ids(since=at[3] + 1) == []

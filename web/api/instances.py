@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
@@ -37,13 +37,24 @@ class AllInstancesQuery(Body):
     status: Annotated[list[InstanceStatus], BeforeValidator(_as_list)] = Field(default_factory=list)
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+    direction: Literal["asc", "desc"] = "desc"
+    date_start: datetime | None = None
+    date_end: datetime | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """As the client takes it."""
+        return {
+            "status": [str(status) for status in self.status] or None,
+            "limit": self.limit,
+            "before": self.cursor,
+            "oldest_first": self.direction == "asc",
+            "since": None if self.date_start is None else epoch_ms(self.date_start),
+            "until": None if self.date_end is None else epoch_ms(self.date_end),
+        }
 
 
 class InstanceQuery(AllInstancesQuery):
-    direction: Literal["asc", "desc"] = "desc"
     id_prefix: str | None = Field(default=None, min_length=1, max_length=MAX_INSTANCE_ID)
-    date_start: datetime | None = None
-    date_end: datetime | None = None
 
 
 class RunQuery(Body):
@@ -57,10 +68,7 @@ class WaitQuery(Body):
 @api.get("/instances")
 def list_all_instances() -> ResponseReturnValue:
     query = read_query(AllInstancesQuery)
-    statuses = [str(status) for status in query.status] or None
-    return jsonify(
-        shapes.page(client().instances(status=statuses, limit=query.limit, before=query.cursor), query.limit)
-    )
+    return jsonify(shapes.page(client().instances(**query.asked()), query.limit))
 
 
 @api.get("/workflows/<workflow>/instances")
@@ -68,15 +76,7 @@ def list_instances(workflow: str) -> ResponseReturnValue:
     query = read_query(InstanceQuery)
     if query.id_prefix is not None:
         return jsonify(shapes.found(workflow_client(workflow).find(query.id_prefix, limit=query.limit)))
-    views = workflow_client(workflow).list(
-        status=[str(status) for status in query.status] or None,
-        limit=query.limit,
-        before=query.cursor,
-        oldest_first=query.direction == "asc",
-        since=None if query.date_start is None else epoch_ms(query.date_start),
-        until=None if query.date_end is None else epoch_ms(query.date_end),
-    )  # fmt: skip
-    return jsonify(shapes.page(views, query.limit))
+    return jsonify(shapes.page(workflow_client(workflow).list(**query.asked()), query.limit))
 
 
 @api.post("/workflows/<workflow>/instances")
