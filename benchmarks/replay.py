@@ -13,9 +13,9 @@ from benchmarks.programs import MS, Measured, WrongResult, warm_up
 from benchmarks.scale import Scale
 from orchestrator import Instance
 from orchestrator.authoring.workflow import Definition
-from orchestrator.engine.activation import new_run
 from orchestrator.engine.book import entry_of
 from orchestrator.engine.earlier_runs import ancestry
+from orchestrator.engine.functions import new_run
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import instances, steps
 from orchestrator.store.database import Database

@@ -90,6 +90,18 @@ class NonRetryableDelayError(OrchestratorError):
     code = "step.invalid_delay"
 
 
+class RollbackMissing(WorkflowFatalError):
+    """A step is to be undone, and the workflow's code no longer gives it a rollback handler."""
+
+    code = "rollback.missing"
+
+
+class Terminated(OrchestratorError):
+    """The instance was terminated; this is what rollback handlers are then told."""
+
+    code = "rollback.terminated"
+
+
 class WorkflowTimeoutError(OrchestratorError):
     """The execution timed out."""
 

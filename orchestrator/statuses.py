@@ -26,12 +26,16 @@ TRIGGER_EVENT = "event"
 
 
 class StepKind(StrEnum):
-    """What an entry of the journal answers. `timer` is asyncio's own: sleep, timeout, wait_for on the workflow's loop."""
+    """What an entry of the journal answers. `timer` is asyncio's own: sleep, timeout, wait_for on the workflow's loop.
+
+    `rollback` undoes the `do` of the same name and count.
+    """
 
     DO = "do"
     SLEEP = "sleep"
     WAIT_FOR_EVENT = "waitForEvent"
     TIMER = "timer"
+    ROLLBACK = "rollback"
 
 
 RETRY = "retry"

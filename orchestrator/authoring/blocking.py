@@ -12,7 +12,8 @@ from uuid import UUID
 import greenlet  # type: ignore[import-untyped]
 
 from orchestrator.authoring.dependencies import StepCallable
-from orchestrator.authoring.policy import RetriesDict, StepConfigDict
+from orchestrator.authoring.policy import RetriesDict, RollbackConfigDict, StepConfigDict
+from orchestrator.authoring.rollback import refuse_in_rollback
 from orchestrator.authoring.step import WorkflowStep
 from orchestrator.authoring.views import ReceivedEvent, StepContext
 from orchestrator.durations import Duration
@@ -47,6 +48,7 @@ def _wait(awaitable: Awaitable[R]) -> R:
     if not isinstance(current, _Parked) or current.parent is None:
         if asyncio.iscoroutine(awaitable):
             awaitable.close()
+        refuse_in_rollback()
         raise NotAllowedInWorkflow(
             "Steps of a `def run` may only be called from that function itself, not from a thread or a step body."
         )
@@ -82,6 +84,52 @@ class BlockingWorkflowStep:
     def do(self, fn: Callable[..., Awaitable[R]], /) -> BlockingStepCallable[R]: ...
     @overload
     def do(self, fn: Callable[..., R], /) -> BlockingStepCallable[R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        fn: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: StepConfigDict,
+        fn: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> R: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: StepConfigDict,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> R: ...
     @overload
     def do(self, name: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs) -> R: ...
     @overload
@@ -132,6 +180,8 @@ class BlockingWorkflowStep:
         timeout: Duration | None = None,
         queue: str | None = None,
         sensitive: Literal["output"] | None = None,
+        rollback: Callable[..., Any] | None = None,
+        rollback_config: RollbackConfigDict | None = None,
     ) -> BlockingStepDecorator: ...
 
     # mypy finds no `*given` as wide as overloads that end in a ParamSpec.

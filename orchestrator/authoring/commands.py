@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from orchestrator.authoring.bodies import Signature
 from orchestrator.authoring.policy import StepConfig
+from orchestrator.authoring.rollback import Rollback
 from orchestrator.names import step_label
 from orchestrator.statuses import StepKind
 
@@ -41,6 +42,7 @@ class RunStep(Command):
     kwargs: dict[str, Any]
     signature: Signature
     config: StepConfig
+    rollback: Rollback | None = None
 
 
 @dataclass(slots=True, eq=False)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from orchestrator.authoring.bodies import Signature
 from orchestrator.authoring.policy import StepConfig
+from orchestrator.authoring.rollback import Rollback
 
 if TYPE_CHECKING:
     from orchestrator.authoring.step import WorkflowStep
@@ -71,6 +72,7 @@ class StepCallable(Generic[R]):
         config: StepConfig,
         depends: dict[str, StepCallable[Any]] | None,
         concurrent: bool,
+        rollback: Rollback | None = None,
     ) -> None:
         self.name = name
         self.__name__ = name
@@ -81,6 +83,7 @@ class StepCallable(Generic[R]):
         self._config = config
         self._depends = depends
         self._concurrent = concurrent
+        self._rollback = rollback
 
     def __call__(self, *args: Any, **kwargs: Any) -> Coroutine[object, None, R]:
         """Arguments that are given go to the function's first parameters; the others are steps of those names."""
@@ -109,7 +112,7 @@ class StepCallable(Generic[R]):
         return await self._run(args, {**kwargs, **dict(zip(names, values, strict=True))})
 
     async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        result: R = await self._step._call(self.name, self._fn, args, kwargs, self._config)
+        result: R = await self._step._call(self.name, self._fn, args, kwargs, self._config, self._rollback)
         return result
 
 

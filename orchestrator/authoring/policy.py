@@ -6,7 +6,7 @@ import difflib
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Literal, NotRequired, TypedDict, get_args
@@ -48,6 +48,13 @@ class StepConfigDict(TypedDict, total=False):
     timeout: Duration
     queue: str
     sensitive: Literal["output"]
+
+
+class RollbackConfigDict(TypedDict, total=False):
+    """How a rollback handler is run; its attempts are on the workers of its step's queue."""
+
+    retries: RetriesDict
+    timeout: Duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +104,26 @@ class StepConfig:
     """The output is for the workflow and not for those who look at it."""
     shown: str = ""
     """The resolved configuration as JSON with the author's own spelling: what is stored, and shown."""
+    rollback: StepConfig | None = None
+    """How its rollback handler is run; None: it has none. It is stored with the step, so that it is known what to undo."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `ctx.config` holds."""
         data: dict[str, Any] = json.loads(self.shown)
         if self.retries.dynamic:
             del data["retries"]["delay"]
+        data.pop("rollback", None)
         return data
+
+    def with_delay_of(self, code: StepConfig) -> StepConfig:
+        """A stored configuration can't hold a delay function: that of the code as it is now."""
+        if not self.retries.dynamic:
+            return self
+        return replace(self, retries=replace(self.retries, delay_function=code.retries.delay_function))
+
+    def with_rollback(self, rollback: StepConfig) -> StepConfig:
+        shown = {**json.loads(self.shown), "rollback": json.loads(rollback.shown)}
+        return replace(self, rollback=rollback, shown=json.dumps(shown))
 
 
 def parse_config(step_name: str, config: Mapping[str, Any]) -> StepConfig:
@@ -112,6 +132,19 @@ def parse_config(step_name: str, config: Mapping[str, Any]) -> StepConfig:
         return _parse(config)
     except (_Invalid, InvalidDuration) as error:
         raise InvalidStepConfig(f'Step config for "{step_name}" is in a invalid format: {error}') from None
+
+
+def parse_rollback_config(step_name: str, config: Any, queue: str | None) -> StepConfig:
+    """As parse_config, for the handler of a step that runs on `queue`."""
+    try:
+        if config is not None and not isinstance(config, Mapping):
+            raise _Invalid(f"{config!r} is not a mapping")
+        _check_keys(config or {}, "option", ("retries", "timeout"))
+        if not config and not queue:
+            return DEFAULT_CONFIG
+        return _parse({**(config or {}), **({"queue": queue} if queue else {})})
+    except (_Invalid, InvalidDuration) as error:
+        raise InvalidStepConfig(f'Rollback config for "{step_name}" is in a invalid format: {error}') from None
 
 
 class _Invalid(Exception):
@@ -200,6 +233,12 @@ def stored_config(shown: str | None) -> StepConfig:
     if shown is None:
         return DEFAULT_CONFIG
     data = json.loads(shown)
+    rollback = data.pop("rollback", None)
+    config = _from_stored(data)
+    return config if rollback is None else config.with_rollback(_from_stored(rollback))
+
+
+def _from_stored(data: dict[str, Any]) -> StepConfig:
     if data["retries"]["limit"] == "infinity":
         data["retries"]["limit"] = math.inf
     return _parse(data, stored=True)

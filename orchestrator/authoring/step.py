@@ -11,7 +11,15 @@ from uuid import UUID
 
 from orchestrator.authoring.bodies import Signature, signature_of
 from orchestrator.authoring.dependencies import Dependencies, StepCallable, legacy_dependencies
-from orchestrator.authoring.policy import DEFAULT_CONFIG, RetriesDict, StepConfig, StepConfigDict, parse_config
+from orchestrator.authoring.policy import (
+    DEFAULT_CONFIG,
+    RetriesDict,
+    RollbackConfigDict,
+    StepConfig,
+    StepConfigDict,
+    parse_config,
+)
+from orchestrator.authoring.rollback import Rollback, parse_rollback
 from orchestrator.authoring.views import ReceivedEvent, StepContext
 from orchestrator.durations import UNITS_MS, Duration, to_ms
 from orchestrator.errors import InvalidDuration, InvalidStepConfig, WorkflowFatalError
@@ -39,6 +47,7 @@ class Run(Protocol):
         kwargs: dict[str, Any],
         signature: Signature,
         config: StepConfig,
+        rollback: Rollback | None,
     ) -> asyncio.Future[Any]: ...
     def timer(self, name: str, *, duration_ms: int | None, until_ms: int | None) -> asyncio.Future[None]: ...
     def event(self, name: str, event_type: str, timeout_ms: int, adapter: Any) -> asyncio.Future[Any]: ...
@@ -65,6 +74,52 @@ class WorkflowStep:
     def do(self, fn: Callable[..., Awaitable[R]], /) -> StepCallable[R]: ...
     @overload
     def do(self, fn: Callable[..., R], /) -> StepCallable[R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        fn: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[object, None, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[object, None, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: StepConfigDict,
+        fn: Callable[..., Awaitable[R]],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[object, None, R]: ...
+    @overload
+    def do(
+        self,
+        name: str,
+        config: StepConfigDict,
+        fn: Callable[..., R],
+        /,
+        *args: Any,
+        rollback: Callable[..., Any],
+        rollback_config: RollbackConfigDict | None = None,
+        **kwargs: Any,
+    ) -> Coroutine[object, None, R]: ...
     @overload
     def do(
         self, name: str, fn: Callable[P, Awaitable[R]], /, *args: P.args, **kwargs: P.kwargs
@@ -125,6 +180,8 @@ class WorkflowStep:
         timeout: Duration | None = None,
         queue: str | None = None,
         sensitive: Literal["output"] | None = None,
+        rollback: Callable[..., Any] | None = None,
+        rollback_config: RollbackConfigDict | None = None,
     ) -> StepDecorator: ...
 
     # mypy finds no `*given` as wide as overloads that end in a ParamSpec.
@@ -134,26 +191,28 @@ class WorkflowStep:
         `@step.do`, `@step.do("name")`, `@step.do("name", retries={"limit": 3, "delay": "30 seconds"}, timeout="2
         minutes")` decorate a function; calling the result runs it. `await step.do("name", fn, *args, **kwargs)` runs it
         at once, and `step.do("name", {…config…}, fn, *args)` with a configuration. A parameter called `ctx` receives
-        the StepContext. Raises InvalidStepName, InvalidStepConfig, StepLimitExceeded; awaiting it raises what the
-        step failed with after its last attempt.
+        the StepContext. `rollback=fn` undoes the step if the workflow fails later.
+
+        Raises InvalidStepName, InvalidStepConfig, StepLimitExceeded; awaiting it raises what the step failed with after
+        its last attempt.
         """
         if given and callable(given[0]):
-            return self._decorate(None, given[0], DEFAULT_CONFIG, None, False)
+            return self._decorate(None, given[0], DEFAULT_CONFIG, None, None, False)
         name, rest = (given[0] if given else options.pop("name", None)), list(given[1:])
         config = rest.pop(0) if rest and isinstance(rest[0], Mapping) else None
         if rest and callable(rest[0]):
             fn = rest.pop(0)
-            policy = self._config(name, config, options, signature_of(fn).parameters)
-            return self._call(check_step_name(name), fn, tuple(rest), options, policy)
+            policy, rollback = self._policy(name, config, options, signature_of(fn).parameters)
+            return self._call(check_step_name(name), fn, tuple(rest), options, policy, rollback)
         if given and len(given) > 1 and given[1] is not None and not isinstance(given[1], (Mapping, list, tuple)):
             raise WorkflowFatalError(f'Step "{name}" requires a callback function')
         positional = dict(zip(("depends", "concurrent", "config"), rest, strict=False))
         depends = options.pop("depends", positional.get("depends"))
         concurrent = bool(options.pop("concurrent", positional.get("concurrent", False)))
-        policy = self._config(name, config or positional.get("config"), options, ())
+        policy, rollback = self._policy(name, config or positional.get("config"), options, ())
         if options:
             raise InvalidStepConfig(f'Step config for "{name}" has unknown options: {", ".join(sorted(options))}')
-        return lambda fn: self._decorate(name, fn, policy, depends, concurrent)
+        return lambda fn: self._decorate(name, fn, policy, rollback, depends, concurrent)
 
     async def sleep(self, name: str, duration: Duration) -> None:
         """Wait for a duration (milliseconds, "3 days", timedelta; at most 365 days), holding no worker meanwhile."""
@@ -207,7 +266,13 @@ class WorkflowStep:
     # --- behind the decorator
 
     def _decorate(
-        self, name: str | None, fn: Callable[..., Any], config: StepConfig, depends: Any, concurrent: bool
+        self,
+        name: str | None,
+        fn: Callable[..., Any],
+        config: StepConfig,
+        rollback: Rollback | None,
+        depends: Any,
+        concurrent: bool,
     ) -> StepCallable[Any]:
         signature = signature_of(fn)
         name = check_step_name(name if name is not None else getattr(fn, "__name__", None))
@@ -215,22 +280,46 @@ class WorkflowStep:
             wired = legacy_dependencies(signature, depends)
         else:
             wired = None
-        step: StepCallable[Any] = StepCallable(self, self._dependencies, name, fn, signature, config, wired, concurrent)
+        step: StepCallable[Any] = StepCallable(
+            self, self._dependencies, name, fn, signature, config, wired, concurrent, rollback
+        )
         self._dependencies.register(step)
         return step
 
     async def _call(
-        self, name: str, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], config: StepConfig
+        self,
+        name: str,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        config: StepConfig,
+        rollback: Rollback | None,
     ) -> Any:
         signature = signature_of(fn)
         args, kwargs = signature.around_ctx(args, kwargs)
-        return await self._run.do(name, fn, args, kwargs, signature, config)
+        return await self._run.do(name, fn, args, kwargs, signature, config, rollback)
 
-    def _config(self, name: Any, config: Any, options: dict[str, Any], parameters: Sequence[str]) -> StepConfig:
-        """The policy of a call: `config=` and the single options, which must not both be given.
+    def _policy(
+        self, name: Any, config: Any, options: dict[str, Any], parameters: Sequence[str]
+    ) -> tuple[StepConfig, Rollback | None]:
+        """The policy of a call and its rollback handler.
 
         In the direct form an option of the same name as a parameter of the function is the function's.
         """
+        if not options:
+            return self._config(name, config, options, parameters), None
+        handler, settings = (
+            options.pop(option) if option in options and option not in parameters else None
+            for option in ("rollback", "rollback_config")
+        )
+        policy = self._config(name, config, options, parameters)
+        if handler is None and settings is None:
+            return policy, None
+        rollback, policy = parse_rollback(name, handler, settings, policy)
+        return policy, rollback
+
+    def _config(self, name: Any, config: Any, options: dict[str, Any], parameters: Sequence[str]) -> StepConfig:
+        """`config=` and the single options, which must not both be given."""
         taken: dict[str, Any] = {
             key: options.pop(key)
             for key in ("config", "retries", "timeout", "queue", "sensitive")

@@ -87,3 +87,17 @@ class StepContext(_ByKey):
     """The same for all attempts of this step; give it to services that can recognise a repeated request."""
     instance_id: str
     workflow_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackContext(_ByKey):
+    """What a rollback handler is told: by the names of these fields, or as a whole in a parameter of another name."""
+
+    ctx: StepContext
+    """Of the step's last attempt."""
+    error: Exception
+    """What the rollback is for: what left `run`, or `Terminated`."""
+    output: Any
+    """What the step returned; None if it failed or never came to an end."""
+    step_name: str
+    """`charge-1`: its name and which of that name it is."""

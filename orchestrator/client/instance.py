@@ -39,6 +39,8 @@ class InstanceState:
     """The return value of `run`; None until the instance is complete."""
     error: dict[str, Any] | None
     """`{"name", "message"}` of what it failed with; None unless it has errored."""
+    rollback: dict[str, Any] | None = None
+    """`{"outcome": "complete" or "failed", "error": …}` of its rollback; None if nothing was undone, or not yet."""
 
 
 class Instance:
@@ -62,6 +64,7 @@ class Instance:
             InstanceStatus(row.status),
             None if row.output is None else decode(row.output),
             None if row.error is None else inspection.public_error(row.error),
+            inspection.public_rollback(row.rollback),
         )
 
     def describe(self, run: int | None = None) -> InstanceDetail:
@@ -145,9 +148,12 @@ class Instance:
         """Go on after a pause; all deadlines are put off by its length. Raises ActionNotAllowed once it has ended."""
         return self._act(lifecycle.resume)
 
-    def terminate(self) -> InstanceState:
-        """End it now. Raises ActionNotAllowed if it has ended already."""
-        return self._act(lifecycle.terminate)
+    def terminate(self, *, rollback: bool = False) -> InstanceState:
+        """End it now; or, with `rollback`, when the rollback handlers of the steps that have begun have run.
+
+        Without it a rollback under way is given up. Raises ActionNotAllowed if it has ended already.
+        """
+        return self._act(lambda desk, pk: lifecycle.terminate(desk, pk, undo=rollback))
 
     def restart(self, *, from_: Mapping[str, Any] | None = None) -> InstanceState:
         """Run it again with the same id and params; earlier runs stay stored.

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.authoring.views import EventSchedule, WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, inside, publishing, sharing, slots, waits
+from orchestrator.engine import endings, publishing, rollback, sharing, slots, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
 from orchestrator.engine.delays import Delays
 from orchestrator.engine.earlier_runs import Ancestry, ancestry
+from orchestrator.engine.functions import new_run
 from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
@@ -29,11 +28,10 @@ from orchestrator.errors import (
     Superseded,
     WorkerLostError,
 )
-from orchestrator.names import schedule_of
+from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun
-from orchestrator.statuses import TRIGGER_CRON, InstanceStatus
+from orchestrator.statuses import InstanceStatus
 from orchestrator.store import instances
-from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +76,7 @@ class Activation:
         self.claim = claim
         self.fence: int = claim.fence
         self.identity = Identity(claim.id, claim.workflow, claim.instance_id, claim.created_at, claim.run)
-        self.book = Book(claim.wanted, claim.status)
+        self.book = Book(claim.wanted, claim.status, claim.rollback)
         self.in_place = InPlace(self)
         self.delays = Delays(self)
         self.committing: list[Order] = []
@@ -88,7 +86,7 @@ class Activation:
         self.chunk = 1
         """How many ready steps to take at once, while helping."""
         self._nudged = False
-        self.live: WorkflowRun
+        self.live: WorkflowRun | RollbackRun
 
     # --- the loop
 
@@ -102,7 +100,7 @@ class Activation:
             log.info("%s/%s was taken over or ended meanwhile", self.identity.workflow, self.identity.instance_id)
             self._put_away()
         except Detached:
-            if not self.live.definition.is_async:
+            if hasattr(self, "live") and not self.live.definition.is_async:
                 self.live.close()
             return not self.runtime.stopping.is_set()
         except Exception as error:
@@ -126,8 +124,10 @@ class Activation:
         budget_s = self.runtime.settings.budget_ms / 1000
         spent_at = monotonic() + budget_s
         while True:
+            if self.book.to_be_undone:
+                rollback.collect(self)
             if self.live.outcome is not None and not self.book.pausing:
-                endings.finish(self)
+                self._finish()
                 return
             if waits.settle(self):
                 continue
@@ -150,6 +150,16 @@ class Activation:
             elif not self.busy and endings.let_go(self):
                 return
 
+    def _finish(self) -> None:
+        """The function has ended, or its rollback has."""
+        if isinstance(self.live, RollbackRun):
+            rollback.end(self)
+        elif rollback.is_due(self):
+            assert self.live.outcome is not None
+            rollback.collect(self, self.live.outcome.error)
+        else:
+            endings.finish(self)
+
     def _begin(self) -> bool:
         """Bring the function to where its journal ends. False if this worker can't."""
         definition = self.runtime.registry.get(self.identity.workflow)
@@ -157,7 +167,7 @@ class Activation:
             endings.leave_to_others(self)
             return False
         if self.claim.lost >= self.runtime.settings.max_deaths:
-            endings.fail(self, WorkerLostError(
+            self._fail(WorkerLostError(
                 f"{self.claim.lost} workers have died or got stuck one after another while they drove this instance, and "
                 "none of them got any further. Perhaps its `run` ends the process, never comes back, or needs more memory "
                 "than there is."
@@ -167,18 +177,13 @@ class Activation:
         if past.kept:
             self.identity = replace(self.identity, kept=past.kept)
         try:
-            hot = self.runtime.hot.take(self.identity.pk, self.identity.run)
-            if hot is not None:
-                self.live, self.book.seq = hot.live, hot.seq
+            if self.book.being_undone:
+                if not rollback.take_up(self, definition):
+                    return False
             else:
-                self.live = new_run(self.runtime.database, definition, self.claim, past)
-                self.live.start()
-            if self.fence > 1:
-                self.sync()
-            else:
-                self.book.take_up(self.live)
+                self._take_up(definition, past)
         except InvalidParams as error:
-            endings.fail(self, error)
+            self._fail(error)
             return False
         except ReplayMismatch as error:
             self.live.close()
@@ -187,6 +192,24 @@ class Activation:
         if self.claim.lost:
             waits.charge_lost(self)
         return True
+
+    def _take_up(self, definition: Definition, past: Ancestry) -> None:
+        hot = self.runtime.hot.take(self.identity.pk, self.identity.run)
+        if hot is not None:
+            self.live, self.book.seq = hot.live, hot.seq
+        else:
+            self.live = new_run(self.runtime.database, definition, self.claim, past)
+            self.live.start()
+        if self.fence > 1:
+            self.sync()
+        else:
+            self.book.take_up(self.live)
+
+    def _fail(self, error: Exception) -> None:
+        if self.book.being_undone:
+            rollback.fail(self, error)
+        else:
+            endings.fail(self, error)
 
     def sync(self) -> None:
         """Read what others have written since, and feed it to the function."""
@@ -225,6 +248,8 @@ class Activation:
     # --- letting go
 
     def keep_hot(self) -> None:
+        if not hasattr(self, "live") or isinstance(self.live, RollbackRun):
+            return  # what is left to undo is read anew by whoever goes on with it
         self.runtime.hot.put(self.identity.pk, HotRun(self.identity.run, self.live, self.book.seq))
 
     def _put_away(self) -> None:
@@ -251,23 +276,3 @@ class Activation:
         except DatabaseUnavailable:
             log.warning("the claim could not be given back; the supervisor will")
             self.runtime.dropped.add((self.identity.pk, self.fence))
-
-
-def new_run(database: Database, definition: Definition, row: Any, past: Ancestry) -> WorkflowRun:
-    """The function of an instance at its start. Raises InvalidParams if the stored params do not fit its type."""
-    fired = schedule_of(row.instance_id) if row.trigger == TRIGGER_CRON else None
-    event = WorkflowEvent(
-        payload=definition.decode_params(row.params),
-        timestamp=datetime.fromtimestamp(row.created_at / 1000, UTC),
-        instance_id=row.instance_id,
-        workflow_name=row.workflow,
-        schedule=None if fired is None else EventSchedule(*fired),
-    )
-    # Any number will do for the seed that differs between instances, and is the same for every replay of this run and
-    # of those that were begun in the middle of it.
-    seed = (row.id << 16) ^ (row.created_at << 1) ^ past.first_run
-    outside = inside.enter((database.url, row.id))
-    try:
-        return WorkflowRun(definition, event, seed=seed, now_ms=past.started_at)
-    finally:
-        inside.leave(outside)

@@ -11,6 +11,7 @@ from orchestrator.authoring.policy import StepConfig, stored_config
 from orchestrator.engine import endings
 from orchestrator.errors import Superseded
 from orchestrator.replay.journal import Entry
+from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.serialization import decode
 from orchestrator.statuses import AttemptState, InstanceStatus
@@ -42,9 +43,13 @@ class Waiting:
 
 
 class Book:
-    def __init__(self, wanted: int, status: str) -> None:
+    def __init__(self, wanted: int, status: str, rollback: str | None = None) -> None:
         self.wanted = wanted
         self.status = InstanceStatus(status)
+        self.being_undone = rollback is not None and bool(decode(rollback)["collected"])
+        """This claim is for handlers of a rollback."""
+        self.to_be_undone = rollback is not None and not self.being_undone
+        """Somebody asks for a rollback, which has yet to begin."""
         self.seq = 0
         """The last entry of the journal that the function has seen."""
         self.timers: dict[str, Waiting] = {}
@@ -84,6 +89,7 @@ class Book:
             if journal is None:
                 raise Superseded
         self.wanted, self.status = held.wanted, InstanceStatus(held.status)
+        self.to_be_undone = held.rollback is not None and not self.being_undone
         self.failed, self.remote = {}, {}
         for row in rows:
             if row.state == AttemptState.FAILED:
@@ -109,7 +115,7 @@ class Book:
         self._classify(outstanding.values(), activation.in_place)
         self._next_due = None
 
-    def take_up(self, live: WorkflowRun, in_place: dict[str, Any] | None = None) -> None:
+    def take_up(self, live: WorkflowRun | RollbackRun, in_place: dict[str, Any] | None = None) -> None:
         """Take over what the function has asked for and given up since it was last looked at."""
         if live.cancelled:
             for command in live.cancelled:

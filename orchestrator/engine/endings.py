@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing, slots
+from orchestrator.engine import publishing, rollback, slots
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
     NotSerializableError,
@@ -19,6 +19,7 @@ from orchestrator.errors import (
     WorkflowFatalError,
 )
 from orchestrator.replay.journal import Entry
+from orchestrator.replay.run import Outcome
 from orchestrator.serialization import check_size, encode, encode_error
 from orchestrator.statuses import AttemptState, InstanceStatus
 from orchestrator.store import attempts, history, instances, steps, timers
@@ -105,28 +106,29 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
     )
     several = left_over or runtime.settings.events_url is not None
     run = runtime.database.transaction if several else runtime.database.statement
-    ended = run(work)
+    if not run(work):
+        rollback.collect(activation)  # it was asked for meanwhile, unless the fence has moved on
     activation.in_place.close()
     if hasattr(activation, "live"):
         activation.live.close()
     runtime.offers.drop(identity.pk, identity.run)
-    if not ended:
-        raise Superseded
     runtime.notifier.changed(identity.pk)
-    _let_next_in(activation)
+    let_next_in(activation)
 
 
 def let_go(activation: Activation) -> bool:
     """Release the claim of an instance that can't go on by itself. False if there was news, which has been read."""
     runtime, identity, book, live = activation.runtime, activation.identity, activation.book, activation.live
     if not live.outstanding and not book.pausing:
-        fail(activation, WorkflowFatalError(
+        live.outcome = Outcome(error=WorkflowFatalError(
             "The workflow waits for something that nothing can bring: it awaits neither a step, a sleep nor an event. "
             "Perhaps a future, a lock or a queue of its own that no task of it will ever set."
         ))  # fmt: skip
-        return True
+        return False
     now = runtime.clock.now_ms()
     status = InstanceStatus.RUNNING if book.remote else InstanceStatus.WAITING
+    if book.being_undone:
+        status = InstanceStatus.ROLLING_BACK
     running = [row for row in book.remote.values() if row.state == AttemptState.RUNNING]
     if book.pausing:
         status = InstanceStatus.WAITING_FOR_PAUSE if running else InstanceStatus.PAUSED
@@ -148,13 +150,13 @@ def let_go(activation: Activation) -> bool:
     activation.keep_hot()
     runtime.notifier.changed(identity.pk)
     if status not in slots.OCCUPYING:
-        _let_next_in(activation)
+        let_next_in(activation)
     if book.timers and not book.pausing:
         _ring_again(activation)
     return True
 
 
-def _let_next_in(activation: Activation) -> None:
+def let_next_in(activation: Activation) -> None:
     """Who waits for the slot that has become free is rung for at once."""
     runtime, workflow = activation.runtime, activation.identity.workflow
     if workflow in runtime.limited:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_NOT_DELIVERED = frozenset({*FINITE, InstanceStatus.PAUSED})
+_NOT_DELIVERED = frozenset({*FINITE, InstanceStatus.PAUSED, InstanceStatus.ROLLING_BACK})
 
 
 def received(event_type: str, payload: str, created_at: int) -> str:

@@ -109,6 +109,10 @@ class InPlace(dict[str, Order]):
         for key in list(self):
             self.cancel(key)
 
+    def leave(self) -> NoReturn:
+        """After `mark_detached` by the thread that works on the claim. Raises Detached."""
+        self._leave([], [])
+
     # --- from other threads
 
     def interrupt(self) -> None:

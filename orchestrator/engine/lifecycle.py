@@ -1,7 +1,8 @@
 """Changing an instance's state from outside: each action is one transaction under the row lock; it runs no user code.
 
 What is allowed when, after Cloudflare's table, with two differences: pausing a queued instance holds it back, and an
-action on a finished instance is an error instead of silence.
+action on a finished instance is an error instead of silence. What they leave open, a rollback that is acted on, is
+decided in `orchestrator.transitions`.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing, slots
+from orchestrator.engine import publishing, rollback, slots
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
 from orchestrator.names import label_of, split_key, step_label
 from orchestrator.statuses import FINITE, InstanceStatus
 from orchestrator.store import attempts, events, history, instances, runs, timers
-from orchestrator.transitions import ALLOWED
+from orchestrator.transitions import ALLOWED, allowed
 
 _S = InstanceStatus
 
@@ -51,13 +52,15 @@ def resume(desk: Desk, pk: int) -> bool:
         _refuse_if_finite("resume", row.status)
         if row.status == _S.WAITING_FOR_PAUSE:
             ring_at = now + desk.grace_ms if row.holder is None else None
-            instances.set_status(connection, pk, _S.RUNNING, now=now, ring_at=ring_at)
+            status = _S.RUNNING if row.rollback is None else _S.ROLLING_BACK
+            instances.set_status(connection, pk, status, now=now, ring_at=ring_at)
             history.note(connection, pk, row.run, "workflow_running", now)
         elif row.status == _S.PAUSED:
             paused_ms = now - (row.paused_at or now)
             timers.shift(connection, pk, by=paused_ms, now=now, horizon=desk.settings.horizon_ms)
             match_buffered(connection, row, now)
-            instances.set_status(connection, pk, _S.QUEUED, now=now, ring_at=now + desk.grace_ms)
+            status = _S.QUEUED if row.rollback is None else _S.ROLLING_BACK
+            instances.set_status(connection, pk, status, now=now, ring_at=now + desk.grace_ms)
             history.note(connection, pk, row.run, "workflow_queued", now)
         else:
             return False
@@ -66,8 +69,12 @@ def resume(desk: Desk, pk: int) -> bool:
     return _change(desk, pk, work)
 
 
-def terminate(desk: Desk, pk: int) -> bool:
-    """End at once; what an attempt still does is ignored. Raises ActionNotAllowed for a finished instance."""
+def terminate(desk: Desk, pk: int, *, undo: bool = False) -> bool:
+    """End at once; what an attempt still does is ignored. `undo`: undo what it has done first, and end then.
+
+    A rollback under way is given up by this, unless it is asked for once more. Raises ActionNotAllowed for a finished
+    instance.
+    """
 
     def work(connection: Connection, row: Any, now: int) -> bool:
         if row.status in FINITE:
@@ -78,7 +85,13 @@ def terminate(desk: Desk, pk: int) -> bool:
                 f"Cannot terminate instance since its on a finite state ({row.status}); "
                 f"actions allowed now: {', '.join(ALLOWED[_S(row.status)])}.",
             )
-        instances.terminate(connection, pk, now=now)
+        if undo and row.started_at is not None:
+            if row.rollback is None:
+                text = rollback.requested().text()
+                instances.request_rollback(connection, pk, rollback=text, ring_at=now + desk.grace_ms, now=now)
+            return row.rollback is None
+        outcome = None if row.rollback is None else rollback.given_up(row.rollback)
+        instances.terminate(connection, pk, now=now, rollback=outcome)
         publishing.note(desk.settings, connection, pk, publishing.ENDED[_S.TERMINATED], now)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)
@@ -94,6 +107,15 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
     """
 
     def work(connection: Connection, row: Any, now: int) -> bool:
+        if row.rollback is not None and row.status not in FINITE:
+            actions = allowed(_S(row.status), undone=True)
+            raise ActionNotAllowed(
+                "restart",
+                row.status,
+                actions,
+                "Cannot restart an instance that is rolled back: the new run would meet what is half undone. Wait until "
+                f"it has ended, or terminate it; actions allowed now: {', '.join(actions)}.",
+            )
         position = None if from_ is None else _position(connection, row, from_)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)

@@ -24,7 +24,7 @@ from orchestrator.errors import (
     StepTimeoutError,
     WorkflowFatalError,
 )
-from orchestrator.names import idempotency_key
+from orchestrator.names import idempotency_key, split_key
 from orchestrator.serialization import check_size, decode, encode, encode_error
 
 log = logging.getLogger(__name__)
@@ -93,21 +93,25 @@ class Order:
         return {**command.kwargs, "ctx": self.context()}
 
     def context(self) -> StepContext:
-        command, identity = self.command, self.identity
-        return StepContext(
-            step=StepInfo(command.name, command.count),
-            attempt=self.attempt,
-            config=self.config.to_dict(),
-            idempotency_key=idempotency_key(
-                identity.workflow,
-                identity.instance_id,
-                identity.created_at,
-                identity.run_of(command.position) if identity.kept else identity.run,
-                command.key,
-            ),
-            instance_id=identity.instance_id,
-            workflow_name=identity.workflow,
-        )
+        return context_of(self.identity, self.command.key, self.command.position, self.attempt, self.config)
+
+
+def context_of(identity: Identity, key: str, position: int, attempt: int, config: StepConfig) -> StepContext:
+    _, name, count = split_key(key)
+    return StepContext(
+        step=StepInfo(name, count),
+        attempt=attempt,
+        config=config.to_dict(),
+        idempotency_key=idempotency_key(
+            identity.workflow,
+            identity.instance_id,
+            identity.created_at,
+            identity.run_of(position) if identity.kept else identity.run,
+            key,
+        ),
+        instance_id=identity.instance_id,
+        workflow_name=identity.workflow,
+    )
 
 
 @dataclass(slots=True)

@@ -8,10 +8,11 @@ from typing import Any
 from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
-from orchestrator.engine import sharing
-from orchestrator.engine.activation import advance, new_run
+from orchestrator.engine import rollback, sharing
+from orchestrator.engine.activation import advance
 from orchestrator.engine.book import entry_of
 from orchestrator.engine.earlier_runs import ancestry
+from orchestrator.engine.functions import new_run
 from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
@@ -102,6 +103,8 @@ def _orders(runtime: Runtime, pk: int, taken: list[Taken], known: Identity | Non
 
 def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]:
     """What the function asks for where its journal ends: driven there without holding the instance."""
+    if row.rollback is not None:
+        return rollback.commands(runtime, definition, row)
     hot = runtime.hot.take(row.id, row.run)
     if hot is None:
         past = ancestry(runtime.database, row.id, row.run, row.started_at)

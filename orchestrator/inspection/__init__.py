@@ -11,7 +11,7 @@ from orchestrator.inspection.lists import (
 )
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
-from orchestrator.inspection.steps import REDACTED, public_error, shown_output
+from orchestrator.inspection.steps import REDACTED, public_error, public_rollback, shown_output
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "list_schedules",
     "list_workflows",
     "public_error",
+    "public_rollback",
     "runs_of",
     "schedule_view",
     "shown_output",

@@ -10,12 +10,13 @@ from sqlalchemy import Connection
 
 from orchestrator.durations import in_words
 from orchestrator.inspection.lists import summary
-from orchestrator.inspection.steps import identity_of, public_error, steps_of
+from orchestrator.inspection.steps import public_error, public_rollback, steps_of
 from orchestrator.inspection.views import InstanceDetail
+from orchestrator.names import split_key, step_label
 from orchestrator.serialization import decode
 from orchestrator.statuses import RETRY, InstanceStatus, StepKind
 from orchestrator.store import attempts, reading, timers
-from orchestrator.transitions import ALLOWED
+from orchestrator.transitions import allowed
 
 
 def describe(connection: Connection, pk: int) -> InstanceDetail | None:
@@ -37,7 +38,8 @@ def describe(connection: Connection, pk: int) -> InstanceDetail | None:
         step_count=len(steps),
         steps=steps,
         waiting_for=_waiting_for(status, waiting, in_line=row.place is not None),
-        allowed_actions=list(ALLOWED[status]),
+        allowed_actions=list(allowed(status, undone=row.rollback is not None)),
+        rollback=public_rollback(row.rollback),
         version=_version(row, journal, tried, waiting),
     )
 
@@ -53,7 +55,7 @@ def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], *, in_line: boo
         return "paused; resume it to go on"
     if status == InstanceStatus.QUEUED:
         return "a slot: its workflow runs as many instances at once as it may" if in_line else "a worker"
-    if not waiting or status not in (InstanceStatus.WAITING, InstanceStatus.RUNNING):
+    if not waiting or status not in (InstanceStatus.WAITING, InstanceStatus.RUNNING, InstanceStatus.ROLLING_BACK):
         return None
     return ", ".join(_in_words(row) for row in waiting[:3]) + (
         f" and {len(waiting) - 3} more" if len(waiting) > 3 else ""
@@ -61,7 +63,8 @@ def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], *, in_line: boo
 
 
 def _in_words(row: Any) -> str:
-    name = identity_of(row.key, 0)["label"]
+    kind, name, count = split_key(row.key)
+    name = step_label(name, count) if kind != StepKind.ROLLBACK else f"the rollback of {step_label(name, count)}"
     lasts = in_words(max(row.due_at - row.started_at, 0))
     if row.kind == StepKind.WAIT_FOR_EVENT:
         return f"event {row.event_type!r} ({name}, for {lasts} at most)"

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.inspection.detail import describe
-from orchestrator.inspection.steps import cut_short, public_error, steps_of
+from orchestrator.inspection.steps import cut_short, public_error, public_rollback, steps_of
 from orchestrator.inspection.views import InstanceDetail, RunView
 from orchestrator.names import split_key
 from orchestrator.serialization import decode
@@ -39,7 +39,8 @@ def describe_run(connection: Connection, pk: int, run: int) -> InstanceDetail | 
     )]  # fmt: skip
     view = _view(ended, None)
     return replace(
-        now, run=run, status=view.status, output=view.output, error=view.error, started_at=view.started_at,
+        now, run=run, status=view.status, output=view.output, error=view.error, rollback=view.rollback,
+        started_at=view.started_at,
         ended_at=view.ended_at, steps=steps, step_count=len(steps), waiting_for=None, allowed_actions=[], version=run,
     )  # fmt: skip
 
@@ -52,6 +53,7 @@ def _view(row: Any, begun_from: str | None) -> RunView:
         error=None if row.error is None else public_error(row.error),
         started_at=row.started_at,
         ended_at=row.ended_at,
+        rollback=public_rollback(row.rollback),
         restarted_from=None if begun_from is None else _named(begun_from),
     )
 

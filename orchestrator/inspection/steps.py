@@ -14,6 +14,9 @@ from orchestrator.statuses import RETRY, AttemptState, StepKind, StepStatus
 
 REDACTED = "[REDACTED]"
 
+_TRIED = (StepKind.DO, StepKind.ROLLBACK)
+"""The kinds that are run, and take attempts."""
+
 
 def steps_of(journal: Sequence[Any], tried: Sequence[Any], waiting: Sequence[Any]) -> list[StepView]:
     logs: dict[str, list[Any]] = {}
@@ -43,7 +46,7 @@ def _finished(row: Any, tried: list[Any]) -> StepView:
     tried = [attempt for attempt in tried if attempt.state == AttemptState.FAILED]
     log = [_attempt(attempt) for attempt in tried]
     identity = identity_of(row.key, row.position)
-    if identity["kind"] == StepKind.DO and not any(attempt.attempt == row.attempts for attempt in log):
+    if identity["kind"] in _TRIED and not any(attempt.attempt == row.attempts for attempt in log):
         log.append(
             AttemptView(
                 attempt=row.attempts, status=_settled(row), started_at=row.started_at, ended_at=row.ended_at,
@@ -51,7 +54,7 @@ def _finished(row: Any, tried: list[Any]) -> StepView:
             )
         )  # fmt: skip
     started = min([row.started_at, *(attempt.started_at for attempt in tried if attempt.started_at)])
-    config = row.config if identity["kind"] != StepKind.DO else stored_config(row.config).shown
+    config = stored_config(row.config).shown if identity["kind"] in _TRIED else row.config
     return StepView(
         **identity,
         status=_settled(row),
@@ -124,3 +127,13 @@ def public_error(text: str) -> dict[str, Any]:
     """What is shown of a stored error: its name and message."""
     data = decode(text)
     return {"name": data.get("name"), "message": data.get("message")}
+
+
+def public_rollback(text: str | None) -> dict[str, Any] | None:
+    """What is shown of a rollback that has come to its end: its outcome, and the error it failed with."""
+    data = {} if text is None else decode(text)
+    if data.get("outcome") is None:
+        return None
+    failure = data.get("failure")
+    error = None if failure is None else {"name": failure.get("name"), "message": failure.get("message")}
+    return {"outcome": data["outcome"], "error": error}

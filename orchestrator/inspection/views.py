@@ -89,6 +89,8 @@ class RunView:
     ended_at: int | None
     restarted_from: dict[str, Any] | None
     """`{"name", "count", "type"}` of the step this run was begun from; None: it was begun from the beginning."""
+    rollback: dict[str, Any] | None = None
+    """As in InstanceDetail."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,5 +107,7 @@ class InstanceDetail(InstanceView):
     waiting_for: str | None
     """What the instance waits for, in words."""
     allowed_actions: list[str]
+    rollback: dict[str, Any] | None = None
+    """`{"outcome": "complete" or "failed", "error": …}`; None if nothing was undone, or not yet."""
     version: int
     """Another number after each change that a watcher might want to see; the same in every process."""

@@ -15,6 +15,7 @@ from orchestrator.authoring.blocking import BlockingWorkflowStep, in_greenlet
 from orchestrator.authoring.bodies import Signature
 from orchestrator.authoring.commands import AwaitEvent, Command, RunStep, StartTimer
 from orchestrator.authoring.policy import StepConfig
+from orchestrator.authoring.rollback import Rollback, refuse_in_rollback
 from orchestrator.authoring.step import WorkflowStep
 from orchestrator.authoring.views import WorkflowEvent
 from orchestrator.authoring.workflow import Definition
@@ -58,26 +59,29 @@ class WorkflowRun:
         self.cancelled: list[Command] = []
         """Commands given up since this was last emptied."""
         self.outcome: Outcome | None = None
+        self.to_undo: dict[str, RunStep] = {}
+        """Every step with a rollback handler that was asked for, whatever has become of it."""
         self._now_ms = now_ms
         self._counts: dict[tuple[StepKind, str], int] = {}
         self._position = 0
         self._steps = 0
-        self._given_up: dict[str, Command] = {}
+        self.given_up: dict[str, Command] = {}
+        """Every command that the function asked for and then cancelled."""
         self._closed = False
-        self._loop = DeterministicLoop(self, seed)  # type: ignore[abstract]  # what it refuses is filled in by name
-        self._loop.create_task(self._main(event)).add_done_callback(self._ended)
+        self.loop = DeterministicLoop(self, seed)  # type: ignore[abstract]  # what it refuses is filled in by name
+        self.loop.create_task(self._main(event)).add_done_callback(self._ended)
 
     # --- driving
 
     def start(self) -> None:
         """Run from the top until the first time it can go no further."""
-        self._loop.run_ready()
+        self.loop.run_ready()
 
     def deliver(self, entry: Entry) -> None:
         """Answer a command. Raises ReplayMismatch if the code has not asked for what the journal says was asked for."""
         command = self.outstanding.pop(entry.key, None)
         if command is None:
-            if entry.key in self._given_up:
+            if entry.key in self.given_up:
                 return
             raise ReplayMismatch(self._mismatch(entry))
         if command.position != entry.position:
@@ -88,7 +92,7 @@ class WorkflowRun:
         if entry.ended_at > self._now_ms:
             self._now_ms = entry.ended_at
         self._answer(command, entry)
-        self._loop.run_ready()
+        self.loop.run_ready()
 
     def replay(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -103,7 +107,7 @@ class WorkflowRun:
         if self._closed:
             return
         self._closed = True
-        self._loop.close()
+        self.loop.close()
 
     # --- asked by the step object and the loop
 
@@ -123,6 +127,7 @@ class WorkflowRun:
         kwargs: dict[str, Any],
         signature: Signature,
         config: StepConfig,
+        rollback: Rollback | None,
     ) -> asyncio.Future[Any]:
         limit = self.definition.step_limit
         if self._steps >= limit:
@@ -131,7 +136,10 @@ class WorkflowRun:
                 "This limit can be changed with `limits` in the workflow's class."
             )
         self._steps += 1
-        return self._issue(RunStep(*self._identify(StepKind.DO, name), fn, args, kwargs, signature, config))
+        step = RunStep(*self._identify(StepKind.DO, name), fn, args, kwargs, signature, config, rollback)
+        if rollback is not None:
+            self.to_undo[step.key] = step
+        return self._issue(step)
 
     def timer(self, name: str, *, duration_ms: int | None, until_ms: int | None) -> asyncio.Future[None]:
         return self._issue(StartTimer(*self._identify(StepKind.SLEEP, name), duration_ms, until_ms))
@@ -157,12 +165,13 @@ class WorkflowRun:
         self._check_caller()
         count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
         self._position += 1
-        return kind, step_key(kind, name, count), name, count, self._position, asyncio.Future(loop=self._loop)
+        return kind, step_key(kind, name, count), name, count, self._position, asyncio.Future(loop=self.loop)
 
     def _check_caller(self) -> None:
-        if self._closed:
-            raise WorkflowClosed
-        if events._get_running_loop() is not self._loop:
+        if self._closed or events._get_running_loop() is not self.loop:
+            refuse_in_rollback()
+            if self._closed:
+                raise WorkflowClosed
             raise NotAllowedInWorkflow(
                 "`step` was used outside of the workflow's own code, in the body of a step or in a thread: that is not "
                 "recorded. Call steps from `run`, and hand a body what it needs as arguments."
@@ -176,7 +185,7 @@ class WorkflowRun:
 
     def _give_up(self, command: Command) -> None:
         if self.outstanding.pop(command.key, None) is not None:
-            self._given_up[command.key] = command
+            self.given_up[command.key] = command
             self.cancelled.append(command)
 
     def _answer(self, command: Command, entry: Entry) -> None:
@@ -214,6 +223,20 @@ class WorkflowRun:
             f"The workflow's code does not fit the history of this instance: expected {kind} '{name}-{count}' "
             f"(number {entry.position} in the order of calls), but the code {found}. {_REMEDY}"
         )
+
+
+def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> None:
+    """Answer a command while handlers are gathered for a rollback: with None where there is nothing to answer."""
+    del run.outstanding[command.key]
+    try:
+        if entry is None:
+            command.future.set_result(None)
+        else:
+            run._now_ms = max(run._now_ms, entry.ended_at)
+            run._answer(command, entry)
+    except ReplayMismatch:
+        command.future.set_result(None)
+    run.loop.run_ready()
 
 
 _REMEDY = (

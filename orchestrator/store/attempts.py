@@ -32,11 +32,12 @@ _OF_RUN = Statement("""
 _CLAIM_READY = Statement(
     """
     WITH me AS {materialized} (
-        SELECT id, run FROM @instances WHERE id = :id AND status IN ('running', 'waiting') {share})
+        SELECT id, run, status FROM @instances
+        WHERE id = :id AND status IN ('running', 'waiting', 'rollingBack') {share})
     UPDATE @attempts SET state = 'running', worker = :worker, started_at = :now, deadline_at = NULL, ring_at = NULL
     WHERE id IN (
         SELECT a.id FROM me JOIN @attempts a ON a.instance_id = me.id AND a.run = me.run
-        WHERE a.state = 'ready' AND a.queue IN :queues
+        WHERE a.state = 'ready' AND a.queue IN :queues AND (me.status <> 'rollingBack' OR a.key LIKE 'rollback:%')
         ORDER BY a.id LIMIT :limit {take_attempts})
     RETURNING id, run, key, position, attempt, config, started_at
     """,
@@ -61,6 +62,12 @@ _DROP_KEYS = Statement(
     "keys",
 )
 _DROP_OPEN = Statement("DELETE FROM @attempts WHERE instance_id = :id AND state <> 'failed'")
+_DROP_READY = Statement("DELETE FROM @attempts WHERE instance_id = :id AND run = :run AND state = 'ready'")
+_FAIL_READY = Statement("""
+    UPDATE @attempts SET state = 'failed', error = :error, started_at = coalesce(started_at, :now), ended_at = :now,
+        ring_at = NULL
+    WHERE instance_id = :id AND run = :run AND state = 'ready' AND key LIKE 'do:%'
+""")
 _RUNNING = Statement("SELECT count(*) FROM @attempts WHERE instance_id = :id AND run = :run AND state = 'running'")
 _OPEN = Statement("SELECT count(*) FROM @attempts WHERE instance_id = :id AND run = :run AND state <> 'failed'")
 _MAKE_READY = Statement("""
@@ -127,6 +134,16 @@ def drop(connection: Connection, id: int, run: int, keys: Sequence[str]) -> None
 
 def drop_open(connection: Connection, id: int) -> None:
     _DROP_OPEN(connection, id=id)
+
+
+def drop_ready(connection: Connection, id: int, run: int) -> None:
+    """Forget what was put up and nobody has taken."""
+    _DROP_READY(connection, id=id, run=run)
+
+
+def fail_ready(connection: Connection, id: int, run: int, *, error: str, now: int) -> None:
+    """Steps that were handed back after their instance began to be undone: perhaps they had begun."""
+    _FAIL_READY(connection, id=id, run=run, error=error, now=now)
 
 
 def running(connection: Connection, id: int, run: int) -> int:

@@ -38,11 +38,12 @@ _INSERT_MANY = Statement(f"""
 # The one compare-and-set of design law 2: whoever's fence this returns may write, until the fence moves on.
 _CLAIM_ANY = """
     UPDATE @instances SET holder = :worker, fence = fence + 1, ring_at = NULL, rings = 0,
-        status = CASE status WHEN 'waitingForPause' THEN status ELSE 'running' END, place = NULL,
+        status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE 'running' END, place = NULL,
         started_at = coalesce(started_at, :now), modified_at = :now
-    WHERE id = :id AND holder IS NULL AND status IN ('queued', 'running', 'waiting', 'waitingForPause') {more}
+    WHERE id = :id AND holder IS NULL
+        AND status IN ('queued', 'running', 'waiting', 'waitingForPause', 'rollingBack') {more}
     RETURNING id, workflow, instance_id, status, run, queue, fence, wanted, lost, params, trigger, created_at,
-        started_at
+        started_at, rollback
 """
 _CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{more}", ""))
 _CLAIM = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL"))
@@ -56,31 +57,49 @@ _RELEASE = Statement("""
 """)
 _GIVE_BACK = Statement("""
     UPDATE @instances SET holder = NULL, ring_at = :ring_at, lost = CASE :went_on WHEN 1 THEN 0 ELSE lost END,
-        status = CASE status WHEN 'waitingForPause' THEN status ELSE :status END
+        status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE :status END
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 _FINISH = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
         ended_at = :now, modified_at = :now
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND rollback IS NULL
+""")
+_REQUEST_ROLLBACK = Statement("""
+    UPDATE @instances SET status = 'rollingBack', rollback = :rollback, wanted = wanted + 1, paused_at = NULL,
+        place = NULL, ring_at = CASE WHEN holder IS NULL THEN :ring_at ELSE ring_at END, rings = 0, modified_at = :now
+    WHERE id = :id
+""")
+_BEGIN_ROLLBACK = Statement("""
+    UPDATE @instances SET holder = NULL, status = CASE status WHEN 'waitingForPause' THEN status ELSE 'rollingBack' END,
+        rollback = :rollback, error = coalesce(:error, error), ring_at = :ring_at, lost = 0, modified_at = :now
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL
+""")
+_END_ROLLBACK = Statement("""
+    UPDATE @instances SET holder = NULL, status = :status, rollback = :rollback, ring_at = NULL, ended_at = :now,
+        modified_at = :now
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 # A fence whose claim was let go stands until the next claim, and is worth nothing: who let go without hearing of it, as
 # the connection was lost, must not write any more.
 _FENCED = Statement(
-    "SELECT wanted, status FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL {lock}"
+    "SELECT wanted, status, rollback FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL {lock}"
 )
-_PEEK = Statement("SELECT wanted, status FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL")
+_PEEK = Statement(
+    "SELECT wanted, status, rollback FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL"
+)
 _OF_RUN = Statement("""
-    SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, trigger, created_at, started_at
+    SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, trigger, created_at, started_at,
+        rollback
     FROM @instances WHERE id = :id
 """)
 _LOCK = Statement("""
     SELECT id, workflow, instance_id, status, run, queue, holder, fence, wanted, ring_at, created_at, started_at,
-        ended_at, paused_at, place, output, error
+        ended_at, paused_at, place, output, error, rollback
     FROM @instances WHERE id = :id {lock}
 """)
 _FIND = Statement("SELECT id, queue, status FROM @instances WHERE workflow = :workflow AND instance_id = :instance_id")
-_STATE = Statement("SELECT status, output, error, run FROM @instances WHERE id = :id")
+_STATE = Statement("SELECT status, output, error, rollback, run FROM @instances WHERE id = :id")
 _WANT = Statement("""
     UPDATE @instances SET wanted = wanted + 1,
         ring_at = CASE WHEN holder IS NULL AND status <> 'paused' THEN {least}(coalesce(ring_at, :ring_at), :ring_at)
@@ -94,7 +113,7 @@ _SET_STATUS = Statement("""
 """)
 _TERMINATE = Statement("""
     UPDATE @instances SET status = 'terminated', fence = fence + 1, holder = NULL, ring_at = NULL, paused_at = NULL,
-        place = NULL,
+        place = NULL, rollback = :rollback,
         ended_at = :now, modified_at = :now
     WHERE id = :id
 """)
@@ -107,7 +126,8 @@ _LOCK_IDS = Statement(
 )
 _REMOVE = Statement("DELETE FROM @instances WHERE id IN :keys", "keys")
 _HELD_BY = Statement(
-    "SELECT id, fence FROM @instances WHERE status IN ('running', 'waitingForPause') AND holder = :worker"
+    "SELECT id, fence FROM @instances "
+    "WHERE status IN ('running', 'waitingForPause', 'rollingBack') AND holder = :worker"
 )
 _FREE = Statement("""
     UPDATE @instances SET holder = NULL, fence = fence + 1, lost = lost + 1, ring_at = :now, wanted = wanted + 1
@@ -178,17 +198,36 @@ def give_back(
 def finish(
     connection: Connection, *, id: int, fence: int, status: str, output: str | None, error: str | None, now: int
 ) -> bool:
+    """False if the fence has moved on, or a rollback was asked for."""
     values = {"id": id, "fence": fence, "status": status, "output": output, "error": error, "now": now}
     return _FINISH(connection, values).rowcount == 1
 
 
+def request_rollback(connection: Connection, id: int, *, rollback: str, ring_at: int, now: int) -> None:
+    """Ask whoever holds the instance, or comes next, to undo it. The caller holds the lock on the row."""
+    _REQUEST_ROLLBACK(connection, id=id, rollback=rollback, ring_at=ring_at, now=now)
+
+
+def begin_rollback(
+    connection: Connection, *, id: int, fence: int, rollback: str, error: str | None, ring_at: int, now: int
+) -> bool:
+    """Let go of an instance that is to be undone."""
+    values = {"id": id, "fence": fence, "rollback": rollback, "error": error, "ring_at": ring_at, "now": now}
+    return _BEGIN_ROLLBACK(connection, values).rowcount == 1
+
+
+def end_rollback(connection: Connection, *, id: int, fence: int, status: str, rollback: str | None, now: int) -> bool:
+    values = {"id": id, "fence": fence, "status": status, "rollback": rollback, "now": now}
+    return _END_ROLLBACK(connection, values).rowcount == 1
+
+
 def fenced(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
-    """Lock the row for the rest of the transaction and say (wanted, status); None if the fence has moved on."""
+    """Lock the row for the rest of the transaction and say (wanted, status, rollback); None: the fence has moved on."""
     return _FENCED(connection, id=id, fence=fence).one_or_none()
 
 
 def peek(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
-    """(wanted, status) without a lock; None if the fence has moved on."""
+    """(wanted, status, rollback) without a lock; None if the fence has moved on."""
     return _PEEK(connection, id=id, fence=fence).one_or_none()
 
 
@@ -229,8 +268,8 @@ def set_status(
     _SET_STATUS(connection, id=id, status=status, now=now, paused_at=paused_at, ring_at=ring_at)
 
 
-def terminate(connection: Connection, id: int, *, now: int) -> None:
-    _TERMINATE(connection, id=id, now=now)
+def terminate(connection: Connection, id: int, *, now: int, rollback: str | None = None) -> None:
+    _TERMINATE(connection, id=id, now=now, rollback=rollback)
 
 
 def delete(connection: Connection, id: int) -> None:

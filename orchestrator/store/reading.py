@@ -37,7 +37,8 @@ _BEGINNING = Statement(
     "ORDER BY id DESC LIMIT :limit"
 )
 _DETAIL = Statement(
-    f"SELECT {_SUMMARY}, params, output, error, queue, wanted, paused_at, place, holder FROM @instances WHERE id = :id"
+    f"SELECT {_SUMMARY}, params, output, error, rollback, queue, wanted, paused_at, place, holder "
+    "FROM @instances WHERE id = :id"
 )
 _STEPS = Statement("""
     SELECT key, position, result, error, config, attempts, started_at, ended_at, worker FROM @steps

@@ -11,14 +11,14 @@ from orchestrator.store.sql import Statement
 
 _RESTART = Statement("""
     UPDATE @instances SET status = 'queued', run = run + 1, fence = fence + 1, holder = NULL, lost = 0, output = NULL,
-        error = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, place = NULL, expires_at = NULL,
-        ring_at = :ring_at, rings = 0,
+        error = NULL, rollback = NULL, started_at = NULL, ended_at = NULL, paused_at = NULL, place = NULL,
+        expires_at = NULL, ring_at = :ring_at, rings = 0,
         modified_at = :now
     WHERE id = :id
 """)
 _KEEP_RUN = Statement("""
-    INSERT INTO @runs (instance_id, run, status, output, error, started_at, ended_at, next_key, next_position)
-    SELECT id, run, status, output, error, started_at, coalesce(ended_at, :now), :next_key, :next_position
+    INSERT INTO @runs (instance_id, run, status, output, error, rollback, started_at, ended_at, next_key, next_position)
+    SELECT id, run, status, output, error, rollback, started_at, coalesce(ended_at, :now), :next_key, :next_position
     FROM @instances WHERE id = :id
 """)
 # What a restart can begin from: whatever the run has asked for and written down in one way or another.
@@ -45,7 +45,7 @@ _TAKE_ATTEMPTS = Statement("""
     ORDER BY id
 """)
 _ALL = Statement("""
-    SELECT run, status, output, error, started_at, ended_at, next_key, next_position FROM @runs
+    SELECT run, status, output, error, rollback, started_at, ended_at, next_key, next_position FROM @runs
     WHERE instance_id = :id ORDER BY run
 """)
 _BEFORE = Statement("""

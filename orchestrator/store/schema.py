@@ -50,6 +50,7 @@ instances = Table(
     Column("params", Text, nullable=False),
     Column("output", Text),
     Column("error", Text),
+    Column("rollback", Text),  # what it is undone for, how far that is, and how it ended; NULL: nothing is undone
     Column("trigger", String(16), nullable=False),
     Column("version", String(64)),
     Column("created_at", BigInteger, nullable=False),
@@ -103,6 +104,7 @@ runs = Table(  # what a restart leaves behind of the runs before it; their steps
     Column("status", String(16), nullable=False),
     Column("output", Text),
     Column("error", Text),
+    Column("rollback", Text),
     Column("started_at", BigInteger),
     Column("ended_at", BigInteger),
     Column("next_key", Text),  # the step that the next run was begun from; NULL: it was begun from the beginning

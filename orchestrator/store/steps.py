@@ -23,6 +23,10 @@ _JOURNAL_FENCED = Statement("""
     FROM @instances i LEFT JOIN @steps s ON s.instance_id = i.id AND s.run = :run AND s.seq > :after
     WHERE i.id = :id AND i.fence = :fence AND i.holder IS NOT NULL ORDER BY s.seq
 """)
+_WHOLE = Statement("""
+    SELECT seq, key, position, result, error, config, attempts, ended_at FROM @steps
+    WHERE instance_id = :id AND run = :run ORDER BY seq
+""")
 _RESULT = Statement("SELECT result, error FROM @steps WHERE instance_id = :id AND run = :run AND key = :key")
 
 
@@ -47,6 +51,11 @@ def journal_fenced(connection: Connection, fence: int, id: int, run: int, after:
     """As `journal`, for a holder; None if its fence has moved on."""
     rows = _JOURNAL_FENCED(connection, id=id, run=run, after=after, fence=fence).all()
     return [row for row in rows if row.seq is not None] if rows else None
+
+
+def whole(connection: Connection, id: int, run: int) -> Sequence[Row]:
+    """The journal with what was configured and how often it was tried, for a rollback."""
+    return _WHOLE(connection, id=id, run=run).all()
 
 
 def result(connection: Connection, id: int, run: int, key: str) -> Row | None:
