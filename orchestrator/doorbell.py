@@ -21,6 +21,8 @@ class Ring:
 class Doorbell(Protocol):
     grace_ms: int
     """How long after a ring nobody answers before the pump rings again. 0: nobody hears this bell, the pump must."""
+    failures: int
+    """Rings that could not be published since the start."""
 
     def ring(self, rings: Sequence[Ring]) -> None:
         """Announce work, at least once, maybe late, maybe lost. Must return quickly and must never raise."""
@@ -31,6 +33,7 @@ class SilentDoorbell:
     """For processes without a broker: the row itself is the message, and a pump that watches the database finds it."""
 
     grace_ms = 0
+    failures = 0
 
     def ring(self, rings: Sequence[Ring]) -> None:
         return

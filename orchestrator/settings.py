@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         validation_alias=_env("BROKER_URL", "CELERY_BROKER_URL"),
         description="Celery's broker; the Redis URL if not given.",
     )
+    queue_prefix: str = Field(
+        "orchestrator",
+        pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,63}$",
+        description="Begins the names of our queues and keys on the broker; deployments that share one need different ones.",
+    )
     doorbell: str = Field("tasks.doorbell:CeleryDoorbell", description="What announces work, as module:class.")
     events_url: str | None = Field(
         None, description="Where lifecycle events of instances are published, as a broker's URL; nowhere by default."
@@ -86,6 +91,11 @@ class Settings(BaseSettings):
     grace_ms: int = Field(5000, ge=0, description="An unanswered doorbell is rung again after it.")
     stall_ms: int = Field(
         30_000, gt=0, description="A `run` that goes on for so long between two things it asks for is taken for stuck."
+    )
+    stop_ms: int = Field(
+        5000,
+        ge=0,
+        description="How long bodies may go on when a worker is told to stop; then their steps are for others.",
     )
     max_deaths: int = Field(
         10, gt=0, description="An instance that so many workers died with, one after another, ends with an error."

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def advance_task(instance_pk: int) -> None:
     """The coordinator: take the instance up and go on with it as far as it goes."""
     try:
-        advance(process.runtime(), int(instance_pk))
+        advance(process.addressed(), int(instance_pk))
     except DatabaseUnavailable as error:
         log.warning("instance %r could not be advanced; it will be rung again: %s", instance_pk, error)
     except Exception:
@@ -31,7 +31,7 @@ def advance_task(instance_pk: int) -> None:
 def run_step_task(instance_pk: int) -> None:
     """Run ready steps of the instance, one after another, until none is left."""
     try:
-        run_steps(process.runtime(), int(instance_pk))
+        run_steps(process.addressed(), int(instance_pk))
     except DatabaseUnavailable as error:
         log.warning("steps of instance %r could not be run; they will be rung again: %s", instance_pk, error)
     except Exception:

@@ -45,8 +45,8 @@ def create_celery(
         # where the transport can do that.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
-        task_queues=[_queue(celery_queue(queue)) for queue in queues],
-        task_default_queue=celery_queue(queues[0]),
+        task_queues=[_queue(celery_queue(settings, queue)) for queue in queues],
+        task_default_queue=celery_queue(settings, queues[0]),
         # `celery -A tasks worker -Q orchestrator.gpu` may name a queue that only a step's queue= tells of.
         task_create_missing_queues=True,
         # Each of these publishes messages of its own; what they would tell is in the database.

@@ -35,6 +35,7 @@ class CeleryDoorbell:
 
     def __init__(self, settings: Settings, *, app: Celery | None = None, notifier: Notifier | None = None) -> None:
         self.grace_ms = settings.grace_ms
+        self._settings = settings
         self._app = app or create_celery(settings)
         self.notifier = notifier or _notifier(settings)
         self._pool: Any = None
@@ -42,7 +43,6 @@ class CeleryDoorbell:
         self._rests_until = 0.0
         self._rest_s = FIRST_REST_S
         self.failures = 0
-        """Rings that were not published since the start."""
 
     def ring(self, rings: Sequence[Ring]) -> None:
         if monotonic() < self._rests_until:
@@ -87,7 +87,7 @@ class CeleryDoorbell:
         producer.publish(
             message.body,
             exchange="",
-            routing_key=celery_queue(ring.queue),
+            routing_key=celery_queue(self._settings, ring.queue),
             headers=message.headers,
             serializer="json",
             retry=False,
@@ -125,4 +125,4 @@ def _notifier(settings: Settings) -> Notifier:
         return LocalNotifier()
     from tasks.notifier import RedisNotifier
 
-    return RedisNotifier(settings.redis_url)
+    return RedisNotifier(settings.redis_url, settings.queue_prefix)

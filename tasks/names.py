@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from orchestrator.settings import Settings
+
 ADVANCE = "orchestrator.advance"
 RUN_STEP = "orchestrator.run_step"
 
-_QUEUE_PREFIX = "orchestrator."
 
-
-def celery_queue(queue: str) -> str:
-    """The Celery queue of one of our queues; the prefix keeps them apart from the team's own on the same broker."""
-    return _QUEUE_PREFIX + queue
+def celery_queue(settings: Settings, queue: str) -> str:
+    """The Celery queue of one of our queues; the prefix keeps them apart from the team's own, and from those of another
+    deployment on the same broker, whose workers would answer in vain."""
+    return f"{settings.queue_prefix}.{queue}"

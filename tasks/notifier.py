@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_CHANNEL = "orchestrator:changed:{}"
-_WAITER = "orchestrator:waiting:{}:{}"
+_CHANNEL = "{}:changed:{}"
+_WAITER = "{}:waiting:{}:{}"
 WAITER_LIVES_S = 366 * 24 * 3600
 """As long as the longest wait for an event, and a day."""
 PATIENCE_S = 0.3
@@ -30,7 +30,8 @@ REST_S = 2.0
 
 
 class RedisNotifier:
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, prefix: str) -> None:
+        self._prefix = prefix
         # No retries of redis-py's own: they may send a command twice and make callers wait.
         self._redis = Redis.from_url(
             url,
@@ -44,13 +45,17 @@ class RedisNotifier:
         self._pause = threading.Event()
 
     def changed(self, instance_pk: int) -> None:
-        self._try(lambda: self._redis.publish(_CHANNEL.format(instance_pk), "1"))
+        self._try(lambda: self._redis.publish(_CHANNEL.format(self._prefix, instance_pk), "1"))
 
     def waiting(self, instance_pk: int, event_type: str, queue: str) -> None:
-        self._try(lambda: self._redis.set(_WAITER.format(instance_pk, event_type), queue, ex=WAITER_LIVES_S))
+        self._try(
+            lambda: self._redis.set(_WAITER.format(self._prefix, instance_pk, event_type), queue, ex=WAITER_LIVES_S)
+        )
 
     def resume(self, instance_pk: int, event_type: str) -> str | None:
-        return cast(str | None, self._try(lambda: self._redis.getdel(_WAITER.format(instance_pk, event_type))))
+        return cast(
+            str | None, self._try(lambda: self._redis.getdel(_WAITER.format(self._prefix, instance_pk, event_type)))
+        )
 
     def wait(self, instance_pk: int, timeout_s: float) -> None:
         """A watcher subscribes at its first wait for an instance and keeps that until it waits for another."""
@@ -59,7 +64,7 @@ class RedisNotifier:
             self._pause.wait(max(0.0, timeout_s - (monotonic() - started)))
 
     def _heard(self, instance_pk: int, timeout_s: float) -> bool:
-        channel = _CHANNEL.format(instance_pk)
+        channel = _CHANNEL.format(self._prefix, instance_pk)
         pubsub = getattr(self._local, "pubsub", None)
         if pubsub is None or getattr(self._local, "channel", None) != channel:
             if pubsub is not None:

@@ -23,8 +23,6 @@ from tasks import publisher
 log = logging.getLogger(__name__)
 
 SWITCH_S = 0.0005
-STOP_S = 5.0
-"""How long bodies may go on when a worker stops; then their steps are handed to others."""
 
 _lock = threading.Lock()
 _current: tuple[int, Host] | None = None
@@ -69,18 +67,19 @@ def start(
         return host
 
 
-def hand_over(grace_s: float) -> bool:
+def hand_over(grace_s: float | None = None) -> bool:
     """Take nothing up any more, let what runs end or hand it back, and leave the list of workers; but for those that
     still come to this process its runtime stays. True if nothing runs any more."""
     if _current is None or _current[0] != os.getpid():
         return True
-    return _current[1].stop(grace_s)
+    host = _current[1]
+    return host.stop(host.runtime.settings.stop_ms / 1000 if grace_s is None else grace_s)
 
 
 def stop() -> None:
     """`hand_over`, if that has not been done, and close the database."""
     global _current
-    hand_over(STOP_S)
+    hand_over()
     with _lock:
         if _current is None or _current[0] != os.getpid():
             return
@@ -93,6 +92,13 @@ def runtime() -> Runtime:
     if _current is None or _current[0] != os.getpid():
         raise SettingsError("This process is no worker of the orchestrator.")
     return _current[1].runtime
+
+
+def addressed() -> Runtime:
+    """The runtime of this process, for which a message has come. Raises SettingsError in a process that is no worker."""
+    found = runtime()
+    found.ears.heard()
+    return found
 
 
 def load_registry(settings: Settings) -> Registry:

@@ -55,7 +55,7 @@ def run_worker(
         return _Fleet(settings, pool, served, processes).run()
     end_with_parent()
     warnings.simplefilter("ignore", SecurityWarning)  # root's danger is pickle, which is not accepted here
-    worker_signals.connect(app, settings)
+    life = worker_signals.connect(app, settings)
     app.set_default()
     worker = app.Worker(
         pool=pool,
@@ -67,7 +67,7 @@ def run_worker(
         loglevel="INFO",
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    return int(worker.exitcode or 0) or (worker_signals.RECYCLED if life.recycled else 0)
 
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"

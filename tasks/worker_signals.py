@@ -20,6 +20,9 @@ from tasks.names import celery_queue
 
 log = logging.getLogger(__name__)
 
+RECYCLED = 75
+"""The exit code of a worker that wants to be replaced: not 0, so that `restart: on-failure` starts another."""
+
 
 class WorkerLife:
     """In prefork each child has a runtime of its own; in the other pools the worker process itself has one.
@@ -37,6 +40,7 @@ class WorkerLife:
         self._children: tuple[int, int] | None = None
         """A pipe to the children of prefork: it ends for them when this process stops, in whatever way."""
         self._told = threading.Event()
+        self.recycled = False
 
     def on_worker_init(self, sender: Any, **_: Any) -> None:
         try:
@@ -78,8 +82,8 @@ class WorkerLife:
         queues = self._app.amqp.queues
         if self._queues_of_workflows and queues._consume_from is None:  # and no -Q was given
             for definition in registry.values():
-                queues.select_add(celery_queue(definition.cls.queue))
-        prefix = celery_queue("")
+                queues.select_add(celery_queue(self._settings, definition.cls.queue))
+        prefix = celery_queue(self._settings, "")
         for name in queues.consume_from:
             if not name.startswith(prefix):
                 raise SettingsError(
@@ -98,22 +102,28 @@ class WorkerLife:
                 doorbell.notifier,
                 queues=self._queues,
                 killable=killable,
-                recycle=lambda: os.kill(os.getpid(), signal.SIGTERM),
+                recycle=self._recycle,
             )
         except Exception as error:
             log.critical("%s", error, exc_info=not isinstance(error, SetupError))
             raise SystemExit(1) from None
+
+    def _recycle(self) -> None:
+        """Stop, and say by the exit code that another must be started: this one has asked for it itself."""
+        self.recycled = True
+        # In prefork the consumer is the parent's: it is what must be replaced.
+        os.kill(os.getpid() if self._children is None else os.getppid(), signal.SIGTERM)
 
     def _when(self, told: Any, *, exit_code: int) -> None:
         """Hand over when told, and end this process if a body would keep it."""
 
         def wait() -> None:
             told()
-            if not process.hand_over(process.STOP_S):
+            if not process.hand_over():
                 log.warning("bodies that do not end are left behind; their steps are for others now")
                 process.stop()
                 logging.shutdown()
-                os._exit(exit_code)
+                os._exit(RECYCLED if self.recycled else exit_code)
 
         threading.Thread(target=wait, name="orchestrator-stop", daemon=True).start()
 

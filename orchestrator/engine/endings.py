@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ from orchestrator.replay.journal import Entry
 from orchestrator.replay.run import Outcome
 from orchestrator.serialization import check_size, encode, encode_error
 from orchestrator.statuses import AttemptState, InstanceStatus
-from orchestrator.store import attempts, history, instances, steps, timers
+from orchestrator.store import attempts, history, instances, steps, timers, workers
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+ROUND_MS = 200
+"""How soon an instance that this worker does not know is tried by whoever is rung next."""
 EARLY_MS = 1000
 """More than the clocks of two workers ever differ by, as each follows the database's."""
 
@@ -224,4 +227,12 @@ def leave_to_others(activation: Activation) -> None:
         activation.identity.workflow, activation.identity.instance_id, ", ".join(activation.runtime.registry) or "none",
     )  # fmt: skip
     status = InstanceStatus.QUEUED if activation.fence == 1 else activation.book.status
-    give_back(activation, status, delay_ms=max(6 * activation.runtime.settings.grace_ms, 1000))
+    runtime, identity = activation.runtime, activation.identity
+    with runtime.database.read() as connection:
+        others = [json.loads(row.info) for row in workers.all_(connection)]
+    if any(identity.workflow in other.get("workflows", ()) for other in others):
+        # As in a rolling deployment: the next ring may reach one of those, and until then it goes round.
+        give_back(activation, status, delay_ms=runtime.settings.grace_ms)
+        runtime.ring(Ring(identity.pk, activation.claim.queue, delay_ms=ROUND_MS))
+    else:
+        give_back(activation, status, delay_ms=max(6 * runtime.settings.grace_ms, 1000))

@@ -15,10 +15,12 @@ from orchestrator.engine.chores import Chores
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.store import attempts, slots, workers, workflows
+from orchestrator.store import attempts, instances, slots, workers, workflows
 
 log = logging.getLogger(__name__)
 
+HURRIED = 10_000
+"""Others have their turn as they come due."""
 WATCH_S = 0.003
 """How often a file that other processes write to is looked at."""
 
@@ -37,6 +39,7 @@ class Host:
     def start(self) -> None:
         register(self.runtime)
         self._supervisor.start()
+        hurry(self.runtime)
         pump.bury_processes(self.runtime.database)
         self._pump.start()
         self._chores.start()
@@ -111,6 +114,15 @@ class Host:
             if seen is not None and seen != self._seen:
                 self._seen = seen
                 return
+
+
+def hurry(runtime: Runtime) -> None:
+    """Whatever was put off because nobody knew its workflow is known here."""
+    now = runtime.clock.now_ms()
+    if runtime.registry:
+        runtime.database.transaction(lambda connection: instances.hurry(
+            connection, workflows=list(runtime.registry), now=now, after=now + runtime.settings.grace_ms, limit=HURRIED
+        ))  # fmt: skip
 
 
 def register(runtime: Runtime) -> None:

@@ -18,6 +18,7 @@ class LocalDoorbell:
     """Keeps rings until they are due and somebody answers them."""
 
     grace_ms = 5000
+    failures = 0
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock

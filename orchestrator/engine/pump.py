@@ -38,13 +38,14 @@ def tick(runtime: Runtime) -> int:
     if _is_due(due.deadlines, now):
         fail_overdue(runtime)
     rings: list[Ring] = []
+    unanswered: Sequence[Any] = ()
     grace = max(settings.grace_ms, 1)
     if _is_due(due.timers, now):
         found = database.transaction(lambda c: timers.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, delay_ms=max(row.due_at - now, 0)) for row in found]
     if _is_due(due.instances, now) or due.heartbeats is None or due.heartbeats < now - settings.lease_ms:
-        found = database.transaction(lambda c: instances.due_to_ring(c, now=now, grace=grace, limit=BATCH))
-        rings += [Ring(row.id, row.queue) for row in found]
+        unanswered = database.transaction(lambda c: instances.due_to_ring(c, now=now, grace=grace, limit=BATCH))
+        rings += [Ring(row.id, row.queue) for row in unanswered]
     if _is_due(due.ready, now):
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
@@ -53,7 +54,11 @@ def tick(runtime: Runtime) -> int:
         rings += slots.let_in(database, now=now, grace_ms=grace)
     if _is_due(due.schedules, now):
         rings += schedules.fire_due(database, settings, now, grace_ms=grace)
+    failures = runtime.doorbell.failures
     runtime.ring(*rings)
+    runtime.ears.rang(
+        unanswered, queues=runtime.queues, idle=runtime.idle, published=runtime.doorbell.failures == failures
+    )
     cleared = 0
     if due.removals is not None:
         cleared = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=PIECE))

@@ -21,6 +21,7 @@ from orchestrator.clock import Clock, monotonic
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
 from orchestrator.engine.async_bodies import AsyncBodies
 from orchestrator.engine.completions import Completions
+from orchestrator.engine.ears import Ears
 from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.orders import Identity, Order, Report, Runner
 from orchestrator.engine.turns import Turns
@@ -164,6 +165,7 @@ class Runtime:
         self.limited: frozenset[str] = frozenset()
         """The workflows of which not all instances may run at once."""
         self.turns = Turns(self)
+        self.ears = Ears()
 
     @property
     def clock(self) -> Clock:
@@ -177,6 +179,11 @@ class Runtime:
     def may_start(self) -> bool:
         """Whether this worker may take up anything new."""
         return not self.stopping.is_set() and self.may_have_claims()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no thread of this process is at work, so that it could take up what it is rung for."""
+        return not self.holding and all(order.task is not None for order in list(self.running.values()))
 
     def may_have_claims(self) -> bool:
         """False when others may have taken this worker's claims by now."""

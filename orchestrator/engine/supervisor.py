@@ -35,6 +35,8 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.2
 """How long it rests when its round has failed."""
+DEAF = 4
+"""So many times the grace without any message, while others wait, make a process deaf."""
 SURE_OF_LEASE = 0.9
 """The part of the lease in which a worker trusts in it: two clocks need not run equally fast."""
 
@@ -113,6 +115,7 @@ class Supervisor:
             self.beat()
         self.look_after_bodies()
         self.look_after_functions()
+        self.look_after_ears()
 
     def beat(self) -> None:
         runtime = self._runtime
@@ -172,6 +175,17 @@ class Supervisor:
             runtime.stuck += 1
             if runtime.killable:
                 self._end_process()
+            self._recycle()
+
+    def look_after_ears(self) -> None:
+        """Have a process replaced that is alive and hears nothing any more."""
+        patience_s = DEAF * self._runtime.settings.grace_ms / 1000
+        if self._runtime.ears.deaf(patience_s):
+            log.error(
+                "instances were rung for again and again and this process, which was idle, has heard nothing for %.0f s: "
+                "its consumer has stalled, and it is recycled", patience_s,
+            )  # fmt: skip
+            self._runtime.ears.heard()
             self._recycle()
 
     def _end_process(self) -> NoReturn:

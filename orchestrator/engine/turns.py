@@ -69,7 +69,8 @@ class Turns:
         try:
             with counter.lock:
                 if not turn.done:
-                    batch, counter.waiting = counter.waiting, []
+                    with self._lock:  # or one that is just being added would count as served and be lost
+                        batch, counter.waiting = counter.waiting, []
                     self._serve(pk, batch)
         finally:
             with self._lock:

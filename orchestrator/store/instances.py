@@ -134,11 +134,20 @@ _FREE = Statement("""
     WHERE id = :id AND fence = :fence AND holder = :worker
 """)
 _DUE = Statement("""
-    UPDATE @instances SET rings = rings + 1,
+    UPDATE @instances SET rings = CASE WHEN rings < 100 THEN rings + 1 ELSE rings END,
         ring_at = :now + CASE WHEN rings < 4 THEN :grace * (1 + rings) ELSE :grace * 12 END
     WHERE id IN (SELECT id FROM @instances WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
-    RETURNING id, queue
+    RETURNING id, queue, rings
 """)
+_HURRY = Statement(
+    """
+    UPDATE @instances SET ring_at = :now
+    WHERE id IN (
+        SELECT id FROM @instances WHERE ring_at > :after AND workflow IN :workflows
+        ORDER BY ring_at LIMIT :limit {skip_locked})
+    """,
+    "workflows",
+)
 _SOMEONE_WAITS = Statement(
     "SELECT EXISTS (SELECT 1 FROM @instances WHERE ring_at IS NOT NULL AND queue = :queue AND id <> :id)"
 )
@@ -307,8 +316,14 @@ def free(connection: Connection, *, id: int, fence: int, worker: str, now: int) 
 
 
 def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[InstanceRow]:
-    """(id, queue) of unclaimed instances whose ring was not answered, each put off: 1, 2, 3, 4, then 12 times the grace."""
+    """(id, queue, rings) of unclaimed instances whose ring was not answered, each put off: 1 to 4, then 12 times the grace."""
     return _DUE(connection, now=now, grace=grace, limit=limit).all()
+
+
+def hurry(connection: Connection, *, workflows: Sequence[str], now: int, after: int, limit: int) -> int:
+    """Ring at once for instances of these workflows that would have been rung for only after a moment; how many."""
+    values = {"workflows": list(workflows), "now": now, "after": after, "limit": limit}
+    return _HURRY(connection, values).rowcount
 
 
 def someone_waits(connection: Connection, *, queue: str, id: int) -> bool:

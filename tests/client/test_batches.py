@@ -62,6 +62,7 @@ def test_a_batch_is_one_transaction_and_one_announcement(bench: Bench, echo: Wor
 
     class Bell:
         grace_ms = 5000
+        failures = 0
 
         def ring(self, rings: Sequence[Ring]) -> None:
             published.append(len(rings))

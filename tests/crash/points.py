@@ -202,6 +202,7 @@ class TappedDoorbell:
         self._doorbell = doorbell
         self._life = life
         self.grace_ms = doorbell.grace_ms
+        self.failures = 0
 
     def ring(self, rings: Sequence[Ring]) -> None:
         point = "ring " + "+".join(dict.fromkeys(ring.task for ring in rings))

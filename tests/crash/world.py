@@ -46,6 +46,7 @@ class Broker:
     """Messages in order, by queue; they can be lost."""
 
     grace_ms = 5000
+    failures = 0
 
     def __init__(self, clock: MovableClock) -> None:
         self._clock = clock

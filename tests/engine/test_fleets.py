@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from orchestrator import WorkflowEntrypoint
+from orchestrator.engine.host import hurry
+from orchestrator.engine.supervisor import Supervisor
 from tests.engine.bench import Bench, Bodies, steps_of
 
 
@@ -142,3 +144,35 @@ def test_a_body_that_lost_a_race_in_place_leaves_no_attempt_behind(bench: Bench,
     bench.clock.advance("1 minute")
     bench.work(both)
     assert instance.result(timeout=0) == "fast"
+
+
+class Newcomer(WorkflowEntrypoint[Any]):
+    async def run(self, event: Any, step: Any) -> str:
+        return "done"
+
+
+def test_in_a_rolling_deployment_an_instance_goes_round_until_a_worker_knows_it(bench: Bench) -> None:
+    instance = bench.create(Newcomer)
+    old, new = bench.worker(), bench.worker(Newcomer)
+    Supervisor(new).beat()
+
+    bench.work(old)
+    assert instance.status().status == "queued"
+    bench.clock.advance(1000)
+    bench.work(new)
+
+    assert instance.result(timeout=0) == "done"
+
+
+def test_what_nobody_knew_is_taken_up_as_soon_as_somebody_does(bench: Bench) -> None:
+    instance = bench.create(Newcomer)
+    old, new = bench.worker(), bench.worker(Newcomer)
+    bench.work(old)
+    bench.clock.advance(bench.settings.grace_ms + 1)
+    bench.work(new)
+    assert instance.status().status == "queued", "it was put off for longer"
+
+    hurry(new)
+    bench.work(new)
+
+    assert instance.result(timeout=0) == "done"

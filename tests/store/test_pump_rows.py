@@ -96,3 +96,12 @@ def test_a_workflow_is_registered_once_and_shown_as_it_was_last_seen(store: Stor
         store(workflows.register, name="orders", class_name="Orders", module=f"shop{now}", queue=queue, now=now)
     assert store(workflows.queues) == {"orders": "slow"}
     assert store.rows("SELECT name, module, created_at, seen_at FROM @workflows") == [("orders", "shop9", 1, 9)]
+
+
+def test_what_nobody_answers_for_a_month_is_still_rung_for(store: Store) -> None:
+    """The count of its rings is a small number."""
+    store.instance(ring_at=store.now)
+    store.database.statement(lambda c: c.exec_driver_sql("UPDATE orchestrator_instances SET rings = 32767"))
+
+    (row,) = store(instances.due_to_ring, now=store.now, grace=1000, limit=9)
+    assert row.rings == 32_767
