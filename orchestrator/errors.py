@@ -265,6 +265,12 @@ class ActionNotAllowed(UsageError):
         self.allowed = list(allowed)
 
 
+class VersionNotFound(UsageError):
+    """The workflow has no such version."""
+
+    code = "version.not_found"
+
+
 class InvalidMessage(UsageError):
     """The message does not ask for anything that can be done."""
 

@@ -16,8 +16,8 @@ from orchestrator.client.instance import Instance
 from orchestrator.client.schedules import ScheduleActions
 from orchestrator.engine import admission, configuration
 from orchestrator.engine.admission import New
-from orchestrator.errors import InstanceNotFound, WorkflowNotFound
-from orchestrator.inspection import InstanceView, WorkflowView
+from orchestrator.errors import InstanceNotFound, VersionNotFound, WorkflowNotFound
+from orchestrator.inspection import InstanceView, VersionView, WorkflowView
 from orchestrator.names import is_text
 from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode
@@ -152,6 +152,30 @@ class WorkflowClient(ScheduleActions[P]):
             scheduled = [(schedule, self._encoded(schedule.params)) for schedule in found]
         configuration.configure(self.client.desk, self.name, settings, scheduled)
         return self.describe()
+
+    def versions(self) -> Sequence[VersionView]:
+        """Its code as workers have registered it, each distinct one once; the one they started with last comes first."""
+        with self.client.reading() as connection:
+            return inspection.list_versions(connection, self.name)
+
+    def version(self, id: str) -> VersionView:
+        """Raises VersionNotFound."""
+        for view in self.versions():
+            if view.id == id:
+                return view
+        raise VersionNotFound(f"Workflow {self.name!r} has no version {id!r}.")
+
+    def graph(self, version_id: str | None = None) -> dict[str, Any]:
+        """The shape of its code, of the newest version unless one is named. Raises VersionNotFound."""
+        chosen = version_id or next((view.id for view in self.versions()), "")
+        with self.client.reading() as connection:
+            found = inspection.graph(connection, self.name, chosen) if is_text(chosen) else None
+        if found is None:
+            self.version(chosen)
+            raise VersionNotFound(
+                f"Version {chosen!r} of workflow {self.name!r} has no graph: its source was not at hand."
+            )
+        return found
 
     @property
     def queue(self) -> str:

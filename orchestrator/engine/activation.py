@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, publishing, rollback, sharing, slots, waits
+from orchestrator.engine import endings, publishing, rollback, sharing, slots, versions, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.commits import commit
 from orchestrator.engine.delays import Delays
@@ -85,6 +85,8 @@ class Activation:
         """There may be ready steps left that this claim has put up for everybody and helps to work off."""
         self.chunk = 1
         """How many ready steps to take at once, while helping."""
+        self.version: str | None = None
+        """Of the code that this worker has of the workflow."""
         self._nudged = False
         self.live: WorkflowRun | RollbackRun
 
@@ -166,6 +168,7 @@ class Activation:
         if definition is None:
             endings.leave_to_others(self)
             return False
+        self.version = versions.note_change(self, definition)
         if self.claim.lost >= self.runtime.settings.max_deaths:
             self._fail(WorkerLostError(
                 f"{self.claim.lost} workers have died or got stuck one after another while they drove this instance, and "

@@ -92,8 +92,9 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
 
     def work(connection: Connection) -> bool:
         ended = instances.finish(
-            connection, id=identity.pk, fence=activation.fence, status=status, output=output, error=error, now=now
-        )
+            connection, id=identity.pk, fence=activation.fence, status=status, output=output, error=error, now=now,
+            version=activation.version,
+        )  # fmt: skip
         if ended:
             publishing.note(runtime.settings, connection, identity.pk, publishing.ENDED[status], now)
         if ended and left_over:
@@ -138,8 +139,9 @@ def let_go(activation: Activation) -> bool:
 
     def work(connection: Connection) -> bool:
         released = instances.release(
-            connection, id=identity.pk, fence=activation.fence, wanted=book.wanted, status=status, now=now
-        )
+            connection, id=identity.pk, fence=activation.fence, wanted=book.wanted, status=status, now=now,
+            version=activation.version,
+        )  # fmt: skip
         if released and status == InstanceStatus.PAUSED:
             timers.freeze(connection, identity.pk)
             history.note(connection, identity.pk, identity.run, "workflow_paused", now)
@@ -183,7 +185,13 @@ def give_back(activation: Activation, status: str, *, delay_ms: int, went_on: bo
     ring_at = runtime.clock.now_ms() + delay_ms
     runtime.database.statement(
         lambda connection: instances.give_back(
-            connection, id=identity.pk, fence=activation.fence, status=status, ring_at=ring_at, went_on=went_on
+            connection,
+            id=identity.pk,
+            fence=activation.fence,
+            status=status,
+            ring_at=ring_at,
+            went_on=went_on,
+            version=activation.version,
         )
     )
 
@@ -213,8 +221,9 @@ def give_back_unfinished(activation: Activation, error: Exception, in_flight: li
                 attempts.insert(connection, [{**row, "deadline_at": None, "ended_at": now, "error": reason}])
         later = now + max(runtime.settings.grace_ms, 1000)
         instances.give_back(
-            connection, id=identity.pk, fence=activation.fence, status=activation.book.status, ring_at=later
-        )
+            connection, id=identity.pk, fence=activation.fence, status=activation.book.status, ring_at=later,
+            version=activation.version,
+        )  # fmt: skip
 
     runtime.database.transaction(work)
 

@@ -100,6 +100,8 @@ def _of_instance(subject: Any, changes: Sequence[Any]) -> Iterator[Happening]:
         yield Happening("workflow_started", "", 0, subject.started_at, {}, (FIRST, 2))
         yield Happening("workflow_running", "", 0, subject.started_at, {}, (FIRST, 3))
     for row in changes:
+        if row.type not in EVENT_TYPES:
+            continue
         data = {} if row.data is None else decode(row.data)
         first = row.type == "workflow_queued" and "restarted" in data
         order = (FIRST, 1) if first else (USUAL, row.at, 2**62, row.id)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from orchestrator.clock import monotonic
-from orchestrator.engine import completions, configuration, pump, schedules, sharing
+from orchestrator.engine import completions, configuration, pump, schedules, sharing, versions
 from orchestrator.engine.chores import Chores
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.supervisor import Supervisor
@@ -140,6 +140,7 @@ def register(runtime: Runtime) -> None:
                 queue=definition.cls.queue,
                 now=now,
             )
+            versions.register(connection, name, definition, now)
             configuration.declare(connection, name, definition.settings)
             schedules.synchronise(connection, name, declared[name], now)
         runtime.limited = slots.limited(connection)

@@ -12,6 +12,7 @@ from orchestrator.inspection.lists import (
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
 from orchestrator.inspection.steps import REDACTED, public_error, public_rollback, shown_output
+from orchestrator.inspection.versions import VersionView, graph, list_versions
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
 __all__ = [
@@ -23,14 +24,17 @@ __all__ = [
     "RunView",
     "ScheduleView",
     "StepView",
+    "VersionView",
     "WorkflowView",
     "check_page",
     "count_instances",
     "describe",
     "describe_run",
     "find_instances",
+    "graph",
     "list_instances",
     "list_schedules",
+    "list_versions",
     "list_workflows",
     "public_error",
     "public_rollback",

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.durations import in_words
 from orchestrator.inspection.lists import summary
 from orchestrator.inspection.steps import public_error, public_rollback, steps_of
+from orchestrator.inspection.versions import versions_of
 from orchestrator.inspection.views import InstanceDetail
 from orchestrator.names import split_key, step_label
 from orchestrator.serialization import decode
@@ -41,6 +42,7 @@ def describe(connection: Connection, pk: int) -> InstanceDetail | None:
         allowed_actions=list(allowed(status, undone=row.rollback is not None)),
         rollback=public_rollback(row.rollback),
         version=_version(row, journal, tried, waiting),
+        versions=versions_of(connection, pk, row.version),
     )
 
 

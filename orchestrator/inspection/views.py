@@ -111,3 +111,5 @@ class InstanceDetail(InstanceView):
     """`{"outcome": "complete" or "failed", "error": …}`; None if nothing was undone, or not yet."""
     version: int
     """Another number after each change that a watcher might want to see; the same in every process."""
+    versions: list[str] = field(default_factory=list)
+    """The versions of the workflow's code it has run on, the present one last."""

@@ -16,6 +16,7 @@ _NOTE = Statement("""
 _CHANGES = Statement("""
     SELECT id, type, at, data FROM @changes WHERE instance_id = :id AND run = :run ORDER BY id
 """)
+_ALL_OF_TYPE = Statement("SELECT data FROM @changes WHERE instance_id = :id AND type = :type ORDER BY id")
 _SUBJECT = Statement("""
     SELECT id, workflow, instance_id, run, status, params, output, error, trigger, created_at, started_at, ended_at,
         modified_at
@@ -49,6 +50,11 @@ def note(connection: Connection, id: int, run: int, type: str, at: int, data: st
 
 def changes(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _CHANGES(connection, id=id, run=run).all()
+
+
+def all_of_type(connection: Connection, id: int, type: str) -> list[str]:
+    """The data of the changes of one type, in all runs."""
+    return [row.data for row in _ALL_OF_TYPE(connection, id=id, type=type)]
 
 
 def subject(connection: Connection, id: int) -> Row | None:

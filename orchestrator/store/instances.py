@@ -43,7 +43,7 @@ _CLAIM_ANY = """
     WHERE id = :id AND holder IS NULL
         AND status IN ('queued', 'running', 'waiting', 'waitingForPause', 'rollingBack') {more}
     RETURNING id, workflow, instance_id, status, run, queue, fence, wanted, lost, params, trigger, created_at,
-        started_at, rollback
+        started_at, rollback, version
 """
 _CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{more}", ""))
 _CLAIM = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL"))
@@ -52,17 +52,18 @@ _CLAIM_UNLIMITED = Statement(
 )
 _RELEASE = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, ring_at = :ring_at, modified_at = :now,
-        paused_at = :paused_at, lost = 0
+        paused_at = :paused_at, lost = 0, version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND wanted = :wanted
 """)
 _GIVE_BACK = Statement("""
     UPDATE @instances SET holder = NULL, ring_at = :ring_at, lost = CASE :went_on WHEN 1 THEN 0 ELSE lost END,
-        status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE :status END
+        status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE :status END,
+        version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 _FINISH = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
-        ended_at = :now, modified_at = :now
+        ended_at = :now, modified_at = :now, version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND rollback IS NULL
 """)
 _REQUEST_ROLLBACK = Statement("""
@@ -188,27 +189,53 @@ def claim(
 
 
 def release(
-    connection: Connection, *, id: int, fence: int, wanted: int, status: str, now: int, ring_at: int | None = None
+    connection: Connection,
+    *,
+    id: int,
+    fence: int,
+    wanted: int,
+    status: str,
+    now: int,
+    ring_at: int | None = None,
+    version: str | None = None,
 ) -> bool:
     """Let go, unless there is news since `wanted` was read or the fence has moved on."""
     values = {"id": id, "fence": fence, "wanted": wanted, "status": status, "now": now, "ring_at": ring_at}
+    values["version"] = version
     values["paused_at"] = now if status == InstanceStatus.PAUSED else None
     return _RELEASE(connection, values).rowcount == 1
 
 
 def give_back(
-    connection: Connection, *, id: int, fence: int, status: str, ring_at: int | None, went_on: bool = False
+    connection: Connection,
+    *,
+    id: int,
+    fence: int,
+    status: str,
+    ring_at: int | None,
+    went_on: bool = False,
+    version: str | None = None,
 ) -> bool:
     """Let go whatever the news: it will be read by whoever claims next. `went_on`: deaths before this one are past."""
     values = {"id": id, "fence": fence, "status": status, "ring_at": ring_at, "went_on": int(went_on)}
+    values["version"] = version
     return _GIVE_BACK(connection, values).rowcount == 1
 
 
 def finish(
-    connection: Connection, *, id: int, fence: int, status: str, output: str | None, error: str | None, now: int
+    connection: Connection,
+    *,
+    id: int,
+    fence: int,
+    status: str,
+    output: str | None,
+    error: str | None,
+    now: int,
+    version: str | None = None,
 ) -> bool:
     """False if the fence has moved on, or a rollback was asked for."""
     values = {"id": id, "fence": fence, "status": status, "output": output, "error": error, "now": now}
+    values["version"] = version
     return _FINISH(connection, values).rowcount == 1
 
 

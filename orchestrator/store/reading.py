@@ -37,7 +37,7 @@ _BEGINNING = Statement(
     "ORDER BY id DESC LIMIT :limit"
 )
 _DETAIL = Statement(
-    f"SELECT {_SUMMARY}, params, output, error, rollback, queue, wanted, paused_at, place, holder "
+    f"SELECT {_SUMMARY}, params, output, error, rollback, queue, wanted, paused_at, place, holder, version "
     "FROM @instances WHERE id = :id"
 )
 _STEPS = Statement("""

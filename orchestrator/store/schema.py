@@ -328,6 +328,19 @@ rejected = Table(  # messages that could not be carried out
 )
 
 
+versions = Table(  # each distinct code of a workflow that a worker has registered
+    PREFIX + "versions",
+    metadata,
+    Column("workflow", String(64), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("class_name", Text, nullable=False),
+    Column("module", Text, nullable=False),
+    Column("graph", Text),  # NULL: its source was not at hand
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+)
+
+
 def tables_of_instances() -> list[str]:
     """The tables whose rows belong to an instance, by its key: what goes when it goes."""
     return [

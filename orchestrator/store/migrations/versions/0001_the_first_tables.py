@@ -135,6 +135,16 @@ def upgrade() -> None:
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
+    op.create_table('orchestrator_versions',
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('class_name', sa.Text(), nullable=False),
+    sa.Column('module', sa.Text(), nullable=False),
+    sa.Column('graph', sa.Text(), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('seen_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workflow', 'id')
+    )
     op.create_table('orchestrator_outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('workflow', sa.String(length=64), nullable=False),
@@ -252,6 +262,7 @@ def downgrade() -> None:
     op.drop_table('orchestrator_runs')
     op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_outbox')
+    op.drop_table('orchestrator_versions')
     op.drop_table('orchestrator_rejected')
     with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_messages_at')
