@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from orchestrator.authoring.registry import Registry
     from orchestrator.authoring.schedules import Schedule
     from orchestrator.authoring.step import WorkflowStep
+    from orchestrator.authoring.streams import ByteStream
     from orchestrator.authoring.views import EventSchedule, ReceivedEvent, StepContext, WorkflowEvent
     from orchestrator.authoring.workflow import WorkflowEntrypoint
     from orchestrator.client import Client, Instance, WorkflowClient
@@ -33,6 +34,7 @@ _HOMES = {
     "WorkflowStep": "orchestrator.authoring.step",
     "BlockingWorkflowStep": "orchestrator.authoring.blocking",
     "StepContext": "orchestrator.authoring.views",
+    "ByteStream": "orchestrator.authoring.streams",
     "ReceivedEvent": "orchestrator.authoring.views",
     "RetriesDict": "orchestrator.authoring.policy",
     "StepConfigDict": "orchestrator.authoring.policy",
@@ -57,6 +59,7 @@ _HOMES = {
 
 __all__ = [
     "BlockingWorkflowStep",
+    "ByteStream",
     "Client",
     "EventSchedule",
     "EventTimeoutError",

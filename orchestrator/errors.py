@@ -102,6 +102,42 @@ class Terminated(OrchestratorError):
     code = "rollback.terminated"
 
 
+class InvalidStepReadableStreamError(WorkflowFatalError):
+    """A step returned a stream that can't be read."""
+
+    code = "step.invalid_stream"
+
+
+class OversizedStreamChunkError(InvalidStepReadableStreamError):
+    """A step returned a stream with a chunk that is too large."""
+
+    code = "step.oversized_chunk"
+
+
+class UnsupportedStreamChunkError(InvalidStepReadableStreamError):
+    """A step returned a stream of something else than bytes."""
+
+    code = "step.unsupported_chunk"
+
+
+class StorageLimitExceeded(WorkflowFatalError):
+    """The instance holds more bytes than it may."""
+
+    code = "instance.storage_limit"
+
+
+class WorkflowInternalError(OrchestratorError):
+    """What an attempt has come to could not be stored."""
+
+    code = "internal"
+
+
+class StreamOver(OrchestratorError):
+    """The attempt that writes this stream does not count any more."""
+
+    code = "attempt.stream_over"
+
+
 class WorkflowTimeoutError(OrchestratorError):
     """The execution timed out."""
 
@@ -218,6 +254,18 @@ class InvalidBatch(UsageError):
     """The batch can't be carried out as it was made; nothing of it was done."""
 
     code = "batch.invalid"
+
+
+class StepNotFound(UsageError):
+    """The instance has not come to such a step."""
+
+    code = "step.not_found"
+
+
+class StepOutputCorrupt(UsageError):
+    """The output of the step is not there any more."""
+
+    code = "instance.step_output_corrupt"
 
 
 class CannotRestart(UsageError):

@@ -11,6 +11,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.serialization import MAX_PAYLOAD_BYTES
 
 PREFIX = "ORCHESTRATOR_"
+MAX_INSTANCE_BYTES = 1024**3
 DEFAULT_DATABASE = "sqlite:///.orchestrator/orchestrator.db"
 
 
@@ -68,6 +69,9 @@ class Settings(BaseSettings):
         description="FULL: a committed step survives power loss. NORMAL is faster and may lose the last ones then.",
     )
     max_payload_bytes: int = Field(MAX_PAYLOAD_BYTES, gt=0, description="Limit of params, results, outputs, events.")
+    max_instance_bytes: int = Field(
+        MAX_INSTANCE_BYTES, gt=0, description="Limit of what the streams of one instance may hold together."
+    )
 
     host: str = Field("127.0.0.1", description="Where the pages listen.")
     port: int = Field(8787, ge=0, le=65535, validation_alias=_env("PORT", "PORT"), description="Port of the pages.")

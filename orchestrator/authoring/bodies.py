@@ -14,6 +14,7 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
+from orchestrator.authoring.streams import is_stream_type
 from orchestrator.serialization import adapter_for
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ class Signature:
     """All parameters but `ctx`, in order; `*args` and `**kwargs` are not among them."""
     adapter: TypeAdapter[Any] | None
     """Reads and writes the result; None where it passes as plain JSON."""
+    streams: bool = False
+    """The annotation says that the result is a stream of bytes."""
     before_ctx: int = 0
     """How many parameters come before `ctx`."""
 
@@ -82,17 +85,22 @@ def _closed_over(fn: Callable[..., Any], annotation: str) -> dict[str, Any]:
 
 def _examine(fn: Callable[..., Any]) -> Signature:
     call = fn if inspect.isroutine(fn) or not hasattr(fn, "__call__") else fn.__call__  # noqa: B004
-    is_async = inspect.iscoroutinefunction(fn) or inspect.iscoroutinefunction(call)
+    is_async = any(
+        is_of(it) for it in (fn, call) for is_of in (inspect.iscoroutinefunction, inspect.isasyncgenfunction)
+    )
     try:
         parameters = inspect.signature(fn).parameters.values()
     except (ValueError, TypeError):  # builtins without a signature
         return Signature(is_async, False, (), None)
     named = [p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    returns = return_type(fn)
+    streams = is_stream_type(returns)
     return Signature(
         is_async=is_async,
         wants_ctx="ctx" in named,
         parameters=tuple(name for name in named if name != "ctx"),
-        adapter=adapter_for(return_type(fn)),
+        adapter=None if streams else adapter_for(returns),
+        streams=streams,
         before_ctx=named.index("ctx") if "ctx" in named else 0,
     )
 

@@ -61,6 +61,8 @@ REMEDIES: dict[str, Remedy] = {
     "instance.not_allowed": Remedy(CONFLICT, _DESCRIBE),
     "instance.cannot_restart": Remedy(CONFLICT, _DESCRIBE),
     "instance.run_not_found": Remedy(NOT_FOUND, _DESCRIBE),
+    "instance.step_output_corrupt": Remedy(NOT_FOUND, _DESCRIBE),
+    "step.not_found": Remedy(NOT_FOUND, _DESCRIBE),
     "instance.result_timeout": Remedy(
         TIMEOUT, "it goes on by itself; see it: orchestrator instances describe {workflow} {instance} --watch"
     ),
@@ -92,6 +94,12 @@ REMEDIES: dict[str, Remedy] = {
     "step.invalid_name": Remedy(FAILURE, _STEP),
     "step.invalid_config": Remedy(FAILURE, _STEP),
     "step.invalid_delay": Remedy(FAILURE, _STEP),
+    "step.invalid_stream": Remedy(FAILURE, _STEP),
+    "step.oversized_chunk": Remedy(FAILURE, _STEP),
+    "step.unsupported_chunk": Remedy(FAILURE, _STEP),
+    "instance.storage_limit": Remedy(FAILURE, _STEP),
+    "internal": Remedy(FAILURE, _STEP),
+    "attempt.stream_over": Remedy(FAILURE, _STEP),
     "step.limit": Remedy(FAILURE, _STEP),
     "step.not_serializable": Remedy(FAILURE, _STEP),
     "step.error": Remedy(FAILURE, _STEP),

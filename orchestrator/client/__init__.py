@@ -3,6 +3,7 @@
 from orchestrator.client.batches import BatchCreated, BatchDeleted, BatchError
 from orchestrator.client.instance import Instance, InstanceState
 from orchestrator.client.messages import RejectedMessage
+from orchestrator.client.outputs import StepOutput
 from orchestrator.client.root import Client, load_doorbell
 from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
@@ -16,6 +17,7 @@ __all__ = [
     "InstanceEvent",
     "InstanceState",
     "RejectedMessage",
+    "StepOutput",
     "Subscription",
     "WorkflowClient",
     "load_doorbell",

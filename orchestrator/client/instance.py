@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
-from orchestrator.client.restart_point import restart_point
+from orchestrator.authoring.streams import ByteStream
+from orchestrator.client.outputs import StepOutput
+from orchestrator.client.step_keys import key_of, restart_point
 from orchestrator.client.subscription import Subscription, check_subscription
 from orchestrator.clock import monotonic
 from orchestrator.engine import events, inside, lifecycle
 from orchestrator.engine.admission import Desk
+from orchestrator.engine.streams import reader
 from orchestrator.errors import (
     InstanceDeleted,
     InstanceErrored,
@@ -19,6 +22,7 @@ from orchestrator.errors import (
     InstanceTerminated,
     ResultTimeout,
     RunNotFound,
+    StepNotFound,
 )
 from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.names import check_event_type
@@ -85,6 +89,24 @@ class Instance:
         if detail is None:
             raise self._gone()
         return detail
+
+    def step(self, name: str, *, count: int = 1, type: str = "do", attempt: int | None = None) -> StepOutput:
+        """The whole output of one step of the current run, or what one of its attempts failed with.
+
+        `type` is do, sleep or waitForEvent. Raises StepNotFound, UsageError.
+        """
+        key = key_of(name, count, type, of="a step")
+        desk = self._client.desk
+        with self._client.reading() as connection:
+            found = inspection.stored_output(connection, self._pk, key, attempt)
+        if found is None:
+            self.status()  # raises if the instance is gone
+            which = "" if attempt is None else f"an attempt {attempt!r} of "
+            raise StepNotFound(
+                f"Instance {self.id!r} of workflow {self.workflow!r} has not come to {which}step {name}-{count} ({type})."
+            )
+        stream = None if found.stream is None else ByteStream(found.stream, reader(desk.database))
+        return StepOutput(found.status, found.output, found.error, found.event_type, stream)
 
     def runs(self) -> list[RunView]:
         """Its runs, the first one first: a restart ends one and begins the next."""

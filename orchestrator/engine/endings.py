@@ -12,16 +12,18 @@ from orchestrator.doorbell import Ring
 from orchestrator.engine import publishing, rollback, slots
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
+    InvalidStepReadableStreamError,
     NotSerializableError,
     OrchestratorError,
     PayloadTooLarge,
+    StorageLimitExceeded,
     Superseded,
     WorkerLostError,
     WorkflowFatalError,
 )
 from orchestrator.replay.journal import Entry
 from orchestrator.replay.run import Outcome
-from orchestrator.serialization import check_size, encode, encode_error
+from orchestrator.serialization import check_size, decode_error, encode, encode_error
 from orchestrator.statuses import AttemptState, InstanceStatus
 from orchestrator.store import attempts, history, instances, steps, timers, workers
 
@@ -66,12 +68,19 @@ def answer(activation: Activation, entry: Entry) -> None:
     if entry.error is not None and entry.error.get("fatal"):
         command = activation.live.outstanding.get(entry.key)
         name = entry.key if command is None else command.name
-        fail(activation, NotSerializableError(
-            f'The execution of the Workflow instance was terminated, as the step "{name}" returned a value which is '
-            f"not serialisable: {entry.error.get('message')}"
-        ))  # fmt: skip
+        fail(activation, _fatal(name, decode_error(entry.error)))
         raise Superseded
     activation.live.deliver(entry)
+
+
+def _fatal(step: str, error: Exception) -> Exception:
+    """What an instance ends with that a step's output has ended."""
+    if isinstance(error, StorageLimitExceeded):
+        return error
+    ended = f'The execution of the Workflow instance was terminated, as the step "{step}" returned '
+    if isinstance(error, InvalidStepReadableStreamError):
+        return type(error)(f"{ended}an invalid ReadableStream output. {error}")
+    return NotSerializableError(f"{ended}a value which is not serialisable: {error}")
 
 
 def fail(activation: Activation, error: BaseException) -> None:

@@ -9,6 +9,7 @@ from orchestrator.authoring.views import EventSchedule, WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.engine import inside
 from orchestrator.engine.earlier_runs import Ancestry
+from orchestrator.engine.streams import reader
 from orchestrator.names import schedule_of
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.statuses import TRIGGER_CRON
@@ -30,6 +31,6 @@ def new_run(database: Database, definition: Definition, row: Any, past: Ancestry
     seed = (row.id << 16) ^ (row.created_at << 1) ^ past.first_run
     outside = inside.enter((database.url, row.id))
     try:
-        return WorkflowRun(definition, event, seed=seed, now_ms=past.started_at)
+        return WorkflowRun(definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database))
     finally:
         inside.leave(outside)

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.authoring.shown import shown_output
 from orchestrator.engine.happenings import LARGE, STATUS_TYPES, TERMINAL, Happening, Known, tell
 from orchestrator.serialization import decode, encode
 from orchestrator.statuses import FINITE, InstanceStatus
@@ -21,7 +22,6 @@ from orchestrator.store.database import Database
 CHUNK = 500
 PAGE = 100
 """How many are read at once: each may hold a payload."""
-REDACTED = "[REDACTED]"
 _SEEN_ONLY = {InstanceStatus.RUNNING: "workflow_running", InstanceStatus.WAITING: "workflow_waiting"}
 """Nobody writes these down: they are told to those who watch while they are so."""
 _STATUS_OF = {type: status for type, status in STATUS_TYPES.items()}
@@ -158,8 +158,7 @@ def _output_of(key: str, row: Any) -> dict[str, Any]:
     name, _, count = key.partition(":")[2].rpartition(":")
     data: dict[str, Any] = {"step_name": f"{name}-{count}", "output": None}
     if row is not None and row.result is not None:
-        hidden = row.config is not None and decode(row.config).get("sensitive") == "output"
-        data["output"] = REDACTED if hidden else decode(row.result)
+        data["output"] = shown_output(row.result, row.config)
     return data
 
 

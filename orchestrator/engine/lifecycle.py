@@ -19,7 +19,7 @@ from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
 from orchestrator.names import label_of, split_key, step_label
 from orchestrator.statuses import FINITE, InstanceStatus
-from orchestrator.store import attempts, events, history, instances, runs, timers
+from orchestrator.store import attempts, events, history, instances, runs, streams, timers
 from orchestrator.transitions import ALLOWED, allowed
 
 _S = InstanceStatus
@@ -122,6 +122,7 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
         events.drop_unread(connection, pk)
         if position is not None:
             runs.take_over(connection, pk, row.run, before=position)
+        streams.drop_others(connection, pk, row.run + 1)
         runs.restart(connection, pk, now=now, ring_at=now + desk.grace_ms, next_key=from_, next_position=position)
         history.note(connection, pk, row.run + 1, "workflow_queued", now, '{"restarted": true}')
         publishing.note(desk.settings, connection, pk, publishing.QUEUED, now)

@@ -7,24 +7,28 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import ValidationError
 
 from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
+from orchestrator.authoring.streams import is_stream
 from orchestrator.authoring.views import StepContext, StepInfo
 from orchestrator.clock import Clock, monotonic
 from orchestrator.engine import inside
 from orchestrator.engine.held_rows import HeldRow
 from orchestrator.errors import (
+    InvalidStepReadableStreamError,
     NonRetryableError,
     NotSerializableError,
     PayloadTooLarge,
     StepTimeoutError,
+    StorageLimitExceeded,
     WorkflowFatalError,
 )
 from orchestrator.names import idempotency_key, split_key
+from orchestrator.replay.journal import UNREAD
 from orchestrator.serialization import check_size, decode, encode, encode_error
 
 log = logging.getLogger(__name__)
@@ -128,18 +132,27 @@ class Report:
     """The instance can't go on, whatever its code would do about the error."""
 
 
+class StreamStore(Protocol):
+    """Takes what a body returns as a stream; the journal's text for it."""
+
+    def store(self, order: Order, source: Any) -> str: ...
+    async def store_async(self, order: Order, source: Any) -> str: ...
+
+
 class Runner:
     """Runs bodies. `register` and `forget` let a supervisor see what is running."""
 
     def __init__(
         self,
         clock: Clock,
+        streams: StreamStore,
         home: object,
         max_payload_bytes: int,
         register: Callable[[Order], None],
         forget: Callable[[Order], None],
     ) -> None:
         self._clock = clock
+        self._streams = streams
         self._home = home
         self._limit = max_payload_bytes
         self._register = register
@@ -154,6 +167,8 @@ class Runner:
             value = order.command.fn(*order.command.args, **order.arguments())
             if inspect.isawaitable(value):
                 return self._disguised(order, value)
+            if _is_stream(order, value):
+                return self._stored(order, self._streams.store(order, value))
             return self._success(order, value)
         except BaseException as error:  # noqa: BLE001 - whatever a body raises, SystemExit included, fails the attempt
             return self._failure(order, error)
@@ -171,7 +186,11 @@ class Runner:
         inside.enter((self._home, order.identity.pk))
         try:
             async with asyncio.timeout(order.config.timeout_ms / 1000) as limit:
-                value = await order.command.fn(*order.command.args, **order.arguments())
+                value = order.command.fn(*order.command.args, **order.arguments())
+                if inspect.isawaitable(value):
+                    value = await value
+                if _is_stream(order, value):
+                    return self._stored(order, await self._streams.store_async(order, value))
             return self._success(order, value)
         except TimeoutError as error:
             timed_out = limit.expired()
@@ -186,12 +205,15 @@ class Runner:
             self._forget(order)
 
     def _disguised(self, order: Order, awaitable: Any) -> Report:
-        async def wait() -> Any:
+        async def wait() -> Report:
             async with asyncio.timeout(order.config.timeout_ms / 1000):
-                return await awaitable
+                value = await awaitable
+                if _is_stream(order, value):
+                    return self._stored(order, await self._streams.store_async(order, value))
+            return self._success(order, value)
 
         try:
-            return self._success(order, asyncio.run(wait()))
+            return asyncio.run(wait())
         except TimeoutError:
             return self._failure(order, StepTimeoutError.after(order.config.timeout_ms))
 
@@ -214,13 +236,24 @@ class Runner:
             return self._failure(order, error)
         return Report(order, self._clock.now_ms(), text, read_back)
 
+    def _stored(self, order: Order, text: str) -> Report:
+        return Report(order, self._clock.now_ms(), text, UNREAD)
+
     def _failure(self, order: Order, error: BaseException) -> Report:
+        if isinstance(error, (InvalidStepReadableStreamError, StorageLimitExceeded)):
+            stored = {**encode_error(error), "fatal": True}
+            return Report(order, self._clock.now_ms(), error=stored, retryable=False, fatal=True)
         log.info(
             "step %s of %s/%s failed on attempt %d: %s",
             order.command.label, order.identity.workflow, order.identity.instance_id, order.attempt,
             type(error).__name__, exc_info=log.isEnabledFor(logging.DEBUG),
         )  # fmt: skip
         return Report(order, self._clock.now_ms(), error=encode_error(error), retryable=may_be_retried(error))
+
+
+def _is_stream(order: Order, value: Any) -> bool:
+    signature = order.command.signature
+    return is_stream(value, expected=signature.streams, typed=signature.adapter is not None)
 
 
 def may_be_retried(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from orchestrator.engine import schedules, slots
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
-from orchestrator.store import agenda, attempts, instances, removals, timers, workers
+from orchestrator.store import agenda, attempts, instances, removals, streams, timers, workers
 from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 BATCH = 500
 PIECE = 2000
 """Rows to delete in one transaction: few enough that nobody who works waits for it noticeably."""
+CHUNKS = 32
+"""Chunks of a stream to delete in one transaction: 8 MiB."""
 
 
 def tick(runtime: Runtime) -> int:
@@ -62,6 +64,10 @@ def tick(runtime: Runtime) -> int:
     cleared = 0
     if due.removals is not None:
         cleared = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=PIECE))
+    if due.streams is not None:
+        deleted = database.transaction(lambda c: streams.purge(c, limit=CHUNKS))
+        if deleted:
+            return 0
     if len(rings) >= BATCH or cleared >= PIECE:
         return 0
     return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
@@ -87,6 +93,7 @@ def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None =
     for worker, rows in running:
         for row in rows:
             _fail(database, row, WorkerLostError(), now)
+        database.statement(lambda c: streams.drop_of_worker(c, worker))  # noqa: B023
         database.statement(lambda c: workers.remove(c, worker))  # noqa: B023
     for (worker, claims), (_, rows) in zip(held, running, strict=True):
         log.warning("worker %s is dead: %d instances and %d attempts are free again", worker, len(claims), len(rows))

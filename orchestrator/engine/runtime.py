@@ -24,6 +24,7 @@ from orchestrator.engine.completions import Completions
 from orchestrator.engine.ears import Ears
 from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.orders import Identity, Order, Report, Runner
+from orchestrator.engine.streams import Streams
 from orchestrator.engine.turns import Turns
 from orchestrator.errors import LeaseOver
 from orchestrator.replay.run import WorkflowRun
@@ -147,6 +148,7 @@ class Runtime:
         """Threads lost to a `run` that never comes back."""
         self.runner = Runner(
             self.clock,
+            Streams(self.database, self.worker_id, self.settings.max_instance_bytes),
             self.database.url,
             self.settings.max_payload_bytes,
             self._register,

@@ -1,5 +1,6 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
+from orchestrator.authoring.shown import REDACTED, shown_output
 from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import (
     MAX_PAGE,
@@ -9,9 +10,10 @@ from orchestrator.inspection.lists import (
     list_instances,
     list_workflows,
 )
+from orchestrator.inspection.outputs import StoredOutput, stored_output
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
-from orchestrator.inspection.steps import REDACTED, public_error, public_rollback, shown_output
+from orchestrator.inspection.steps import public_error, public_rollback
 from orchestrator.inspection.versions import VersionView, graph, list_versions
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
@@ -24,6 +26,7 @@ __all__ = [
     "RunView",
     "ScheduleView",
     "StepView",
+    "StoredOutput",
     "VersionView",
     "WorkflowView",
     "check_page",
@@ -41,4 +44,5 @@ __all__ = [
     "runs_of",
     "schedule_view",
     "shown_output",
+    "stored_output",
 ]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.authoring.policy import is_sensitive, stored_config
+from orchestrator.authoring.policy import stored_config
+from orchestrator.authoring.shown import shown_output
+from orchestrator.authoring.streams import stream_info
 from orchestrator.inspection.views import AttemptView, StepView
 from orchestrator.names import split_key, step_label
 from orchestrator.serialization import decode
 from orchestrator.statuses import RETRY, AttemptState, StepKind, StepStatus
-
-REDACTED = "[REDACTED]"
 
 _TRIED = (StepKind.DO, StepKind.ROLLBACK)
 """The kinds that are run, and take attempts."""
@@ -63,6 +63,7 @@ def _finished(row: Any, tried: list[Any]) -> StepView:
         attempts=row.attempts,
         attempt_log=log,
         output=shown_output(row.result, row.config),
+        stream_bytes=None if (stream := stream_info(row.result)) is None else stream.bytes,
         error=None if row.error is None else public_error(row.error),
         config=None if config is None else decode(config),
     )
@@ -85,13 +86,6 @@ def _waiting(row: Any, tried: list[Any]) -> StepView:
         error=log[-1].error if log else None,
         config={"type": row.event_type} if row.event_type else None,
     )
-
-
-def shown_output(result: str | None, config: str | None) -> Any:
-    """What people see of a stored result: the value, unless its step was declared `sensitive="output"`."""
-    if result is None:
-        return None
-    return REDACTED if is_sensitive(config) else decode(result)
 
 
 def cut_short(step: StepView) -> StepView:

@@ -71,6 +71,8 @@ class StepView:
     attempts: int = 0
     attempt_log: list[AttemptView] = field(default_factory=list)
     output: Any = None
+    stream_bytes: int | None = None
+    """How many bytes it returned as a stream; `output` is then its beginning, for people."""
     error: dict[str, Any] | None = None
     config: dict[str, Any] | None = None
     position: int = 0

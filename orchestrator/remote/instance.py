@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.client import InstanceState
-from orchestrator.client.restart_point import restart_point
+from orchestrator.client.step_keys import restart_point
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
 from orchestrator.inspection import InstanceDetail

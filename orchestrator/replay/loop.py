@@ -55,6 +55,9 @@ class _Timer(events.TimerHandle):
 
 
 class DeterministicLoop(asyncio.AbstractEventLoop):
+    reads_recorded_bytes = True
+    """A stream that a step has returned is read here as it is asked for: there are no threads to do it beside."""
+
     def __init__(self, timers: Timers, seed: int) -> None:
         self._timers = timers
         self._ready: deque[events.Handle] = deque()

@@ -17,6 +17,7 @@ from orchestrator.authoring.commands import AwaitEvent, Command, RunStep, StartT
 from orchestrator.authoring.policy import StepConfig
 from orchestrator.authoring.rollback import Rollback, refuse_in_rollback
 from orchestrator.authoring.step import WorkflowStep
+from orchestrator.authoring.streams import ByteStream, ReadChunk, stream_info
 from orchestrator.authoring.views import WorkflowEvent
 from orchestrator.authoring.workflow import Definition
 from orchestrator.errors import (
@@ -50,9 +51,18 @@ class WorkflowRun:
     sees completions in the same order as the first run did, whatever races it holds.
     """
 
-    def __init__(self, definition: Definition, event: WorkflowEvent[Any], *, seed: int, now_ms: int) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        event: WorkflowEvent[Any],
+        *,
+        seed: int,
+        now_ms: int,
+        read_chunk: ReadChunk | None = None,
+    ) -> None:
         self.definition = definition
         self._random = random.Random(seed)
+        self._read_chunk = read_chunk
         self.outstanding: dict[str, Command] = {}
         self.new: list[Command] = []
         """Commands issued since this was last emptied."""
@@ -197,6 +207,8 @@ class WorkflowRun:
             command.future.set_result(entry.value)
         elif entry.result is None:
             command.future.set_result(None)
+        elif isinstance(command, RunStep) and (stream := stream_info(entry.result)) is not None:
+            command.future.set_result(ByteStream(stream, self._read_chunk or _no_chunks))
         else:
             try:
                 value = _value_of(command, entry.result)
@@ -237,6 +249,10 @@ def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> 
     except ReplayMismatch:
         command.future.set_result(None)
     run.loop.run_ready()
+
+
+def _no_chunks(stream: int, number: int) -> bytes:
+    raise NotAllowedInWorkflow("This run has no database at hand to read a stream from.")
 
 
 _REMEDY = (

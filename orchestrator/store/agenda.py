@@ -13,6 +13,7 @@ _NEXT = Statement("""
         (SELECT min(ring_at) FROM @attempts WHERE ring_at IS NOT NULL) AS ready,
         (SELECT min(deadline_at) FROM @attempts WHERE state = 'running') AS deadlines,
         (SELECT min(id) FROM @removals) AS removals,
+        (SELECT min(id) FROM @streams WHERE state = 'dropped') AS streams,
         (SELECT min(next_at) FROM @schedules WHERE next_at IS NOT NULL) AS schedules,
         (SELECT 1 FROM @instances WHERE place IS NOT NULL LIMIT 1) AS in_line,
         (SELECT {join_names} FROM @workflows WHERE concurrency_limit IS NOT NULL) AS limited,

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.statuses import InstanceStatus
-from orchestrator.store import removals
+from orchestrator.store import removals, streams
 from orchestrator.store.driver import Row
 from orchestrator.store.schema import tables_of_instances
 from orchestrator.store.sql import Statement
@@ -311,6 +311,7 @@ def terminate(connection: Connection, id: int, *, now: int, rollback: str | None
 def delete(connection: Connection, id: int) -> None:
     for statement in _DELETES:
         statement(connection, id=id)
+    streams.drop_of_instances(connection, [id])
     _DELETE(connection, id=id)
 
 
@@ -325,6 +326,7 @@ def delete_ids(connection: Connection, workflow: str, ids: Sequence[str]) -> Seq
 def remove(connection: Connection, keys: Sequence[int]) -> None:
     """Remove rows; what stands elsewhere under their keys is taken down by `removals`, in small pieces."""
     removals.add(connection, keys)
+    streams.drop_of_instances(connection, keys)
     _REMOVE(connection, keys=list(keys))
 
 

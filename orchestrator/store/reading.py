@@ -44,6 +44,10 @@ _STEPS = Statement("""
     SELECT key, position, result, error, config, attempts, started_at, ended_at, worker FROM @steps
     WHERE instance_id = :id AND run = :run ORDER BY position
 """)
+_STEP = Statement("""
+    SELECT key, position, result, error, config, attempts, started_at, ended_at, worker FROM @steps
+    WHERE instance_id = :id AND run = :run AND key = :key
+""")
 _LATEST = Statement("SELECT id, instance_id FROM @instances WHERE workflow = :workflow ORDER BY id DESC LIMIT 1")
 _WORKFLOWS = Statement("""
     SELECT name, class_name, module, queue, created_at, seen_at, declared, configured FROM @workflows ORDER BY name
@@ -106,6 +110,11 @@ def detail(connection: Connection, id: int) -> Row | None:
 
 def steps_of(connection: Connection, id: int, run: int) -> Sequence[Row]:
     return _STEPS(connection, id=id, run=run).all()
+
+
+def step_of(connection: Connection, id: int, run: int, key: str) -> Sequence[Row]:
+    """As steps_of, of one step: one row or none."""
+    return _STEP(connection, id=id, run=run, key=key).all()
 
 
 def latest(connection: Connection, workflow: str) -> Row | None:

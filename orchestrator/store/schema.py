@@ -11,6 +11,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     SmallInteger,
     String,
@@ -201,6 +202,38 @@ events = Table(
     Column("consumed_by", Text),  # the key of the wait that took it
     # the oldest event of a type that nobody has taken yet
     Index("ix_orchestrator_events_instance_id", "instance_id", "type", "id"),
+)
+
+streams = Table(  # bytes that steps have returned as streams: one row for each stream, its chunks in a table of their own
+    PREFIX + "streams",
+    metadata,
+    _key(),
+    # Not called instance_id: removing an instance drops its streams, and the pump deletes them a few chunks at a time.
+    Column("owner_id", BigInteger, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("worker", String(64)),  # who writes it
+    Column("state", String(8), nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    # those of an instance; what it stores in all
+    Index("ix_orchestrator_streams_owner_id", "owner_id"),
+    # the pump: what is to be deleted; those that a dead worker was writing
+    Index(
+        "ix_orchestrator_streams_state",
+        "state",
+        "id",
+        postgresql_where=text("state <> 'complete'"),
+        sqlite_where=text("state <> 'complete'"),
+    ),
+    sqlite_autoincrement=True,  # whoever still reads a deleted stream must not meet another one
+)
+
+stream_chunks = Table(
+    PREFIX + "stream_chunks",
+    metadata,
+    Column("stream_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 removals = Table(  # instances that are gone, whose rows in other tables are still to be taken down, in small pieces

@@ -111,6 +111,27 @@ def upgrade() -> None:
         batch_op.create_index('ix_orchestrator_instances_status', ['status', 'workflow', 'id'], unique=False)
         batch_op.create_index('ix_orchestrator_instances_workflow', ['workflow', 'id'], unique=False)
 
+    op.create_table('orchestrator_streams',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('owner_id', sa.BigInteger(), nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('worker', sa.String(length=64), nullable=True),
+    sa.Column('state', sa.String(length=8), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sqlite_autoincrement=True
+    )
+    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_streams_owner_id', ['owner_id'], unique=False)
+        batch_op.create_index('ix_orchestrator_streams_state', ['state', 'id'], unique=False, postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
+
+    op.create_table('orchestrator_stream_chunks',
+    sa.Column('stream_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('stream_id', 'number')
+    )
     op.create_table('orchestrator_leases',
     sa.Column('name', sa.String(length=64), nullable=False),
     sa.Column('holder', sa.String(length=64), nullable=False),
@@ -269,6 +290,12 @@ def downgrade() -> None:
 
     op.drop_table('orchestrator_messages')
     op.drop_table('orchestrator_leases')
+    op.drop_table('orchestrator_stream_chunks')
+    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
+        batch_op.drop_index('ix_orchestrator_streams_state', postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
+        batch_op.drop_index('ix_orchestrator_streams_owner_id')
+
+    op.drop_table('orchestrator_streams')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
         batch_op.drop_index('ix_orchestrator_instances_status')

@@ -1,4 +1,4 @@
-"""Reads what a caller says of the step to restart from; whether there is such a step is not known here."""
+"""Reads what a caller says of one step of an instance; whether there is such a step is not known here."""
 
 from __future__ import annotations
 
@@ -21,13 +21,17 @@ def restart_point(given: Mapping[str, Any]) -> str:
         raise UsageError(f"`from_` has unknown keys ({', '.join(unknown)}); it takes name, count and type.")
     if given.get("name") is None:
         raise UsageError("`from_` needs the name of a step; count and type only say which step of that name.")
-    name, count, kind = given["name"], given.get("count"), given.get("type")
+    return key_of(given["name"], given.get("count"), given.get("type"), of="`from_`")
+
+
+def key_of(name: Any, count: Any, kind: Any, *, of: str) -> str:
+    """Raises UsageError."""
     if not is_text(name) or not name:
-        raise UsageError(f"`name` of `from_` must be the name of a step, not {name!r}.")
+        raise UsageError(f"`name` of {of} must be the name of a step, not {name!r}.")
     count = 1 if count is None else count
     kind = StepKind.DO if kind is None else kind
     if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise UsageError(f"`count` of `from_` must be a whole number of at least 1, not {count!r}.")
+        raise UsageError(f"`count` of {of} must be a whole number of at least 1, not {count!r}.")
     if kind not in TYPES:
-        raise UsageError(f"`type` of `from_` must be {', '.join(TYPES[:-1])} or {TYPES[-1]}, not {kind!r}.")
+        raise UsageError(f"`type` of {of} must be {', '.join(TYPES[:-1])} or {TYPES[-1]}, not {kind!r}.")
     return step_key(kind, name, count)
