@@ -19,7 +19,8 @@ _ALL = Statement("SELECT id, started_at, heartbeat_at, info FROM @workers ORDER 
 
 _UNLISTED = Statement("""
     SELECT holder AS worker FROM @instances
-    WHERE status IN ('running', 'waitingForPause') AND holder IS NOT NULL AND holder NOT IN (SELECT id FROM @workers)
+    WHERE status IN ('running', 'waitingForPause', 'rollingBack') AND holder IS NOT NULL
+        AND holder NOT IN (SELECT id FROM @workers)
     UNION SELECT worker FROM @attempts WHERE state = 'running' AND worker NOT IN (SELECT id FROM @workers)
 """)
 

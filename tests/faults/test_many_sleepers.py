@@ -11,6 +11,7 @@ from typing import Any
 from orchestrator import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 from orchestrator.engine.runtime import Runtime
 from tests.engine.bench import Bench
+from tests.faults import sleepers
 
 INSTANCES, EACH = 100, 100
 
@@ -50,3 +51,15 @@ def test_ten_thousand_sleeps_due_in_one_second_all_end_and_none_twice(make_bench
     assert {instance.status().status for instance in instances} == {"complete"}
     assert bench.rows("SELECT count(*) FROM @steps")[0][0] == INSTANCES * EACH
     assert bench.rows("SELECT count(*) FROM @timers")[0][0] == 0
+
+
+def test_those_who_sleep_are_in_nobodys_way(make_bench: Callable[..., Bench]) -> None:
+    """`python -m tests.faults.sleepers` measures it with a million."""
+    database = make_bench().database
+    alone = sleepers.measure(database, rounds=100)
+    sleepers.fall_asleep(database, 20_000)
+
+    beside = sleepers.measure(database, rounds=100)
+
+    assert beside.claim < 5 + 2 * alone.claim, (alone, beside)
+    assert beside.tick < 5 + 3 * alone.tick, (alone, beside)
