@@ -58,6 +58,12 @@ def test_links_lead_to_files_and_headings_that_exist(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_a_test_that_is_named_as_a_proof_exists(page: str) -> None:
+    for name, path in re.findall(r"\[`(test_\w+)`\]\(([^)]+)\)", (ROOT / page).read_text()):
+        assert f"def {name}(" in ((ROOT / page).parent / path).read_text(), name
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_code_block_says_its_language(page: str) -> None:
     unnamed = [token for token in tokens(page) if token.type == "fence" and not token.info]
 
