@@ -163,8 +163,8 @@ class World:
             self._body_begins(order)
             runtime._register(order)
 
-        runner = Runner(self.clock, self.database.url, self.settings.max_payload_bytes, begins, runtime._forget)
-        runtime.runner = cast(Runner, TappedRunner(runner, life))
+        runtime.runner._register = begins
+        runtime.runner = cast(Runner, TappedRunner(runtime.runner, life))
 
         def wake_who_waits() -> None:
             for activation in list(runtime.holding.values()):
