@@ -356,3 +356,28 @@ def test_steps_for_other_workers_are_found_after_a_restart_from_a_step(bench: Be
     bench.work(bench.worker(registry=bench.registry, queues=("gpu",)))
     bench.work()
     assert instance.result(timeout=0) == [1, 2]
+
+
+def test_an_instance_that_was_undone_can_be_restarted_from_a_step(bench: Bench) -> None:
+    numbers, undone, fail = Numbers(), list[Any](), [True]
+
+    class Saga(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            def undo(output: Any) -> None:
+                undone.append(output)
+
+            first = await step.do("book", numbers, "book", rollback=undo)
+            second = await step.do("charge", numbers, "charge", rollback=undo)
+            if fail[0]:
+                raise ValueError("declined")
+            return [first, second]
+
+    instance = bench.run(Saga)
+    assert (instance.status().status, undone) == ("errored", [1, 1])
+    fail[0] = False
+    instance.restart(from_={"name": "charge"})
+    bench.restart_process()
+    bench.work()
+    assert instance.result(timeout=0) == [1, 2]
+    assert instance.status().rollback is None
+    assert [step.label for step in instance.describe().steps] == ["book-1", "charge-1"]
