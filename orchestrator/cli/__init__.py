@@ -21,6 +21,7 @@ COMMANDS = {
     "describe": Entry("orchestrator.cli.workflows:describe", "Show one workflow.", "Workflows"),
     "trigger": Entry("orchestrator.cli.trigger:trigger", "Start an instance of a workflow.", "Workflows"),
     "instances": Entry("orchestrator.cli.instances:instances", "List, show and control instances.", "Workflows"),
+    "schedules": Entry("orchestrator.cli.schedules:schedules", "Start instances by the clock.", "Workflows"),
     "rejected": Entry("orchestrator.cli.listen:rejected", "List messages that could not be carried out.", "Workflows"),
     "db": Entry("orchestrator.cli.database:db", "Create and upgrade the database.", "Set up"),
     "completion": Entry("orchestrator.cli.completion:completion", "Complete names in bash, zsh or fish.", "Set up"),

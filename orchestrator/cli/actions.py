@@ -44,11 +44,12 @@ def resume(ctx: click.Context, workflow: str, instance_ids: tuple[str, ...], wat
 @client_command("terminate")
 @workflow_argument
 @instances_argument
+@click.option("--rollback", is_flag=True, help="Run the rollback handlers of the steps that have begun, then end.")
 @yes_option
-def terminate(ctx: click.Context, workflow: str, instance_ids: tuple[str, ...], yes: bool) -> None:
+def terminate(ctx: click.Context, workflow: str, instance_ids: tuple[str, ...], rollback: bool, yes: bool) -> None:
     """End instances at once; what their running steps still do is ignored."""
     act_on(
-        ctx, instance_ids, lambda instance: instance.terminate(), "🥷 The {what} was terminated successfully",
+        ctx, instance_ids, lambda instance: instance.terminate(rollback=rollback), "🥷 The {what} was terminated successfully",
         question="Terminate the {what}?", yes=yes,
     )  # fmt: skip
 

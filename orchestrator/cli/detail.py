@@ -74,6 +74,10 @@ def _facts(detail: InstanceDetail, now_ms: int, limit: int) -> list[tuple[str | 
         facts.append(("Output", value_words(detail.output, limit)))
     if detail.error:
         facts.append(("Error", (error_words(detail.error), "red")))
+    if detail.rollback:
+        undone = detail.rollback.get("outcome")
+        said = "⏪ complete" if undone == "complete" else f"⏪ {undone}: {error_words(detail.rollback.get('error'))}"
+        facts.append(("Rollback", said))
     facts.append(("Possible now", ", ".join(detail.allowed_actions) or "nothing"))
     return facts
 

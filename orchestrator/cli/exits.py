@@ -106,6 +106,8 @@ REMEDIES: dict[str, Remedy] = {
     "event.invalid_payload": Remedy(FAILURE, _STEP),
     "workflow.replay_mismatch": Remedy(FAILURE, _STEP),
     "workflow.not_allowed_in_run": Remedy(FAILURE, _STEP),
+    "rollback.missing": Remedy(FAILURE, _STEP),
+    "rollback.terminated": Remedy(FAILURE, _STEP),
     "attempt.worker_lost": Remedy(FAILURE, _STEP),
     "worker.lease_over": Remedy(UNREACHABLE, _DATABASE),
     "timeout": Remedy(TIMEOUT, _DESCRIBE),

@@ -11,10 +11,13 @@ from orchestrator.cli.detail import show_detail
 from orchestrator.cli.lazy import Entry, LazyGroup
 from orchestrator.cli.output import Output
 from orchestrator.clock import SystemClock
+from orchestrator.errors import UsageError
 
 COMMANDS = {
     "list": Entry("orchestrator.cli.listing:list_instances", "List the instances of a workflow, or of all."),
     "describe": Entry("orchestrator.cli.instances:describe", "Show one instance with its steps and attempts."),
+    "runs": Entry("orchestrator.cli.history:runs", "List the runs of an instance, before and after each restart."),
+    "subscribe": Entry("orchestrator.cli.history:subscribe", "Write the events of an instance as they happen."),
     "pause": Entry("orchestrator.cli.actions:pause", "Pause instances; the steps that run finish first.", "Actions"),
     "resume": Entry("orchestrator.cli.actions:resume", "Resume paused instances.", "Actions"),
     "terminate": Entry("orchestrator.cli.actions:terminate", "End instances at once.", "Actions"),
@@ -36,6 +39,7 @@ def instances() -> None:
 @client_command("describe")
 @workflow_argument
 @click.argument("instance_id", metavar="[ID]", default="latest", shell_complete=instance_ids)
+@click.option("--run", type=click.IntRange(1), metavar="N", help="Show an earlier run; see `instances runs`.")
 @click.option("--watch", is_flag=True, help="Stay until the instance ends and show its steps live.")
 @click.option("--step-output/--no-step-output", default=True, help="Show what the steps returned.")
 @click.option(
@@ -50,11 +54,14 @@ def describe(
     ctx: click.Context,
     workflow: str,
     instance_id: str,
+    run: int | None,
     watch: bool,
     step_output: bool,
     truncate_output_limit: int,
 ) -> None:
     """Show the instance ID of the workflow NAME with its steps and attempts; without an ID, the newest."""
+    if run is not None and watch:
+        raise UsageError("--watch shows the run that goes on; leave --run out.")
     with connect(ctx) as client:
         instance = find_instance(ctx, client, instance_id)
         if watch:
@@ -62,7 +69,7 @@ def describe(
 
             follow(ctx, instance, None)
             return
-        detail = instance.describe()
+        detail = instance.describe(run)
     now_ms = SystemClock().now_ms()
     Output.of(ctx).record(
         detail.to_dict(),

@@ -25,6 +25,11 @@ def read_json(given: str | None, *, what: str) -> Any:
     return parse_json(given, what=what)
 
 
+def read_text(file: str, what: str) -> str:
+    """A file's text, or stdin's for `-`. Raises UsageError."""
+    return _read_stdin(what) if file == "-" else _read_file(file, what)
+
+
 def parse_json(text: str, *, what: str) -> Any:
     """Strict JSON: NaN and Infinity, which other readers of the value would refuse, are refused here."""
 

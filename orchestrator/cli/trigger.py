@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from orchestrator.cli.batch import MOST, instances_in, trigger_many
 from orchestrator.cli.command import INSTANCE, client_command
 from orchestrator.cli.connection import app_option, connect, known_class, workflow_argument
 from orchestrator.cli.outcome import goes_on_without_us, outcome_of, show_output
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 @workflow_argument
 @click.argument("params", required=False, metavar="[JSON|@FILE|-]")
 @click.option("--id", "instance_id", metavar="ID", help="Your own id for the instance; must not be taken.")
+@click.option("--count", type=click.IntRange(1, MOST), metavar="N", help="Start so many, all with these params.")
+@click.option(
+    "--batch",
+    metavar="FILE",
+    help='One for each line of JSON, or item of an array: {"id": …, "params": …}; - for stdin.',
+)
 @click.option("--wait", is_flag=True, help="Stay until the instance ends and write its output.")
 @click.option("--watch", is_flag=True, help="Stay until the instance ends and show its steps live.")
 @click.option("--timeout", metavar="DURATION", help='Stay no longer, e.g. "30s" or "5 minutes"; the instance goes on.')
@@ -32,6 +39,8 @@ def trigger(
     workflow: str,
     params: str | None,
     instance_id: str | None,
+    count: int | None,
+    batch: str | None,
     wait: bool,
     watch: bool,
     timeout: str | None,
@@ -39,16 +48,27 @@ def trigger(
 ) -> None:
     """Start an instance of the workflow NAME.
 
-    Params are JSON text, @file for a file, or - for stdin. With --wait or --watch the exit code tells how it ended:
-    0 complete, 7 not in time, 10 errored, 11 terminated.
+    Params are JSON text, @file for a file, or - for stdin; with --batch they are for those that have none.
+
+    With --wait or --watch the exit code tells how it ended: 0 complete, 7 not in time, 10 errored, 11 terminated.
     """
     if timeout is not None and not (wait or watch):
         raise click.UsageError("--timeout says how long to stay: give it with --wait or --watch.", ctx)
     timeout_s = None if timeout is None else to_ms(timeout, what="--timeout") / 1000
+    if count is not None or batch is not None:
+        if (count is not None and batch is not None) or instance_id is not None or wait or watch:
+            raise click.UsageError(
+                "--count and --batch start many: give one of them, without --id, --wait, --watch.", ctx
+            )
+    many = count if batch is None else instances_in(batch)
     given = read_json(params, what="params")
     output = Output.of(ctx)
     with connect(ctx) as client:
-        started = client.workflow(known_class(ctx, app, workflow)).create(given, id=instance_id)
+        handle = client.workflow(known_class(ctx, app, workflow))
+        if many is not None:
+            trigger_many(output, handle, many, given)
+            return
+        started = handle.create(given, id=instance_id)
         ctx.meta[INSTANCE] = started.id
         if output.for_people:
             note(f'🚀 Workflow instance "{started.id}" has been queued successfully')

@@ -21,7 +21,13 @@ STATUS = {
 }
 STATUS_STYLE = {"errored": "red", "terminated": "red", "complete": "green", "running": "cyan", "paused": "yellow"}
 STEP_ICON = {"complete": "✅", "errored": "❌", "running": "▶", "waiting": "⏰", "queued": "⌛", "retrying": "🔁"}
-STEP_KIND = {"do": "🎯 step", "sleep": "💤 sleep", "waitForEvent": "👀 wait for event", "timer": "⏱️ timer"}
+STEP_KIND = {
+    "do": "🎯 step",
+    "sleep": "💤 sleep",
+    "waitForEvent": "👀 wait for event",
+    "timer": "⏱️ timer",
+    "rollback": "⏪ rollback",
+}
 TRIGGER = {"api": "🌎 API", "binding": "🔗 Binding", "cron": "⌛ Cron", "event": "📩 Event"}
 
 # A stored text may hold escape sequences that move the cursor or rename the window, and marks that reverse the line.

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.client import InstanceState
 from orchestrator.client.step_keys import restart_point
+from orchestrator.client.subscription import check_subscription
 from orchestrator.clock import monotonic
-from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout
-from orchestrator.inspection import InstanceDetail
+from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout, RunNotFound
+from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.names import check_event_type
 from orchestrator.remote.records import record
+from orchestrator.remote.subscription import RemoteSubscription
 from orchestrator.serialization import encode
 from orchestrator.statuses import FINITE, InstanceStatus
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from orchestrator.remote.root import RemoteClient
 
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 1.0
+LONGEST_WAIT_S = 25.0
+"""A server lets nobody wait much longer in one request."""
+MAX_RUN = 2**31 - 1
 
 
 class RemoteInstance:
@@ -38,17 +43,32 @@ class RemoteInstance:
     def status(self) -> InstanceState:
         return _state(self._ask("GET"))
 
-    def describe(self) -> InstanceDetail:
-        """Everything about the current run: its steps, attempts, and what it waits for."""
-        return record(InstanceDetail, self._ask("GET"))
+    def describe(self, run: int | None = None) -> InstanceDetail:
+        """Everything about the current run, or another: its steps, attempts, and what it waits for.
+
+        Raises RunNotFound.
+        """
+        given: Any = run
+        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or not 0 < given <= MAX_RUN):
+            last = self.describe().run
+            raise RunNotFound(
+                f"Instance {self.id!r} of workflow {self.workflow!r} has no run {run!r}; its runs are 1 to {last}."
+            )
+        return record(InstanceDetail, self._ask("GET", query={"run": run}))
+
+    def runs(self) -> list[RunView]:
+        """Its runs, the first one first: a restart ends one and begins the next."""
+        return [record(RunView, row) for row in self._ask("GET", "runs")["runs"]]
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end, at most `timeout` seconds, and return the output.
 
         Raises InstanceErrored, InstanceTerminated, ResultTimeout.
         """
-        for _ in self._looks(timeout):
-            state = self.status()
+        until = None if timeout is None else monotonic() + timeout
+        while True:
+            wait_s = LONGEST_WAIT_S if until is None else max(0.0, min(LONGEST_WAIT_S, until - monotonic()))
+            state = _state(self._ask("GET", "wait", query={"timeout": round(wait_s, 3)}, wait_s=wait_s))
             if state.status == InstanceStatus.COMPLETE:
                 return state.output
             if state.status == InstanceStatus.ERRORED:
@@ -60,7 +80,8 @@ class RemoteInstance:
                 )
             if state.status == InstanceStatus.TERMINATED:
                 raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
-        raise self._too_late(timeout)
+            if until is not None and monotonic() >= until:
+                raise self._too_late(timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
@@ -74,6 +95,18 @@ class RemoteInstance:
                 return
         raise self._too_late(timeout)
 
+    def subscribe(
+        self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
+    ) -> RemoteSubscription:
+        """What has happened to it, in order, then what happens, until its end; strictly after `cursor`, if given.
+
+        Raises InvalidSubscription and InstanceNotFound here; ResultTimeout when iterated for longer than `timeout`
+        seconds.
+        """
+        after, types = check_subscription(cursor, filter)
+        self.status()
+        return RemoteSubscription(self._transport, self._place, cursor=after, types=types, timeout=timeout)
+
     def pause(self) -> InstanceState:
         """Let running attempts finish and start nothing new. Raises ActionNotAllowed once it has ended."""
         return self._act("pause")
@@ -82,9 +115,12 @@ class RemoteInstance:
         """Go on after a pause; all deadlines are put off by its length. Raises ActionNotAllowed once it has ended."""
         return self._act("resume")
 
-    def terminate(self) -> InstanceState:
-        """End it now. Raises ActionNotAllowed if it has ended already."""
-        return self._act("terminate")
+    def terminate(self, *, rollback: bool = False) -> InstanceState:
+        """End it now; or, with `rollback`, when the rollback handlers of the steps that have begun have run.
+
+        Without it a rollback under way is given up. Raises ActionNotAllowed if it has ended already.
+        """
+        return self._act("terminate", **({"rollback": True} if rollback else {}))
 
     def restart(self, *, from_: Mapping[str, Any] | None = None) -> InstanceState:
         """Run it again with the same id and params, from the start or `from_={"name": "charge", "count": 1,
@@ -150,4 +186,4 @@ class RemoteInstance:
 
 
 def _state(answer: dict[str, Any]) -> InstanceState:
-    return InstanceState(InstanceStatus(answer["status"]), answer["output"], answer["error"])
+    return InstanceState(InstanceStatus(answer["status"]), answer["output"], answer["error"], answer.get("rollback"))

@@ -8,7 +8,7 @@ from typing import Any, overload
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
 from orchestrator.errors import SettingsError
-from orchestrator.inspection import InstanceView, WorkflowView, check_page
+from orchestrator.inspection import InstanceView, ScheduleView, WorkflowView, check_page
 from orchestrator.names import check_workflow_name
 from orchestrator.remote.records import record
 from orchestrator.remote.transport import PAGE, Transport
@@ -88,6 +88,10 @@ class RemoteClient:
         return self.pages(
             ("instances",), limit, before, {"status": status, **bounds(oldest_first, since, until)}
         )  # fmt: skip
+
+    def schedules(self) -> list[ScheduleView]:
+        """The schedules of all workflows."""
+        return [record(ScheduleView, row) for row in self.transport.get("schedules")["schedules"]]
 
     def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
         """So many instances of a list, asked for page by page."""

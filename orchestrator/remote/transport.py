@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import HttpClientNotInstalled, ServerUnavailable
@@ -101,6 +103,22 @@ class Transport:
                 raise error_in(response.status_code, response.headers, response.content, self.url)
             return response
         raise AssertionError("the last try returns or raises")
+
+    @contextmanager
+    def lines(self, *segments: str, query: Query, silence_s: float) -> Iterator[Iterator[str] | None]:
+        """The lines of an answer that goes on and on; None for an answer without any. Raises what `send` does."""
+        request = self._request("GET", path_of(*segments), query, None, {"Accept": "text/event-stream"}, 0)
+        request.extensions["timeout"] = self._httpx.Timeout(silence_s, connect=CONNECT_S).as_dict()
+        try:
+            response = self._http.send(request, stream=True)
+            try:
+                if response.status_code >= 300:
+                    raise error_in(response.status_code, response.headers, response.read(), self.url)
+                yield None if response.status_code == HTTPStatus.NO_CONTENT else response.iter_lines()
+            finally:
+                response.close()
+        except self._httpx.TransportError as error:
+            raise self._unavailable(error, changes=False) from None
 
     def _request(
         self,

@@ -6,7 +6,7 @@ import builtins
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition
@@ -19,6 +19,7 @@ from orchestrator.names import MAX_INSTANCE_ID, check_instance_id, is_text
 from orchestrator.remote.address import can_be_in_a_path
 from orchestrator.remote.instance import RemoteInstance
 from orchestrator.remote.records import record, to_text
+from orchestrator.remote.schedules import RemoteScheduleActions
 from orchestrator.remote.transport import PAGE
 from orchestrator.retention import FOREVER, Retention
 from orchestrator.serialization import encode
@@ -33,7 +34,7 @@ class RemoteBatchCreated:
     errors: list[BatchError]
 
 
-class RemoteWorkflowClient(Generic[P]):
+class RemoteWorkflowClient(RemoteScheduleActions[P]):
     def __init__(self, client: RemoteClient, name: str, definition: Definition | None) -> None:
         self.client = client
         self.name = name

@@ -7,9 +7,17 @@ from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
-from orchestrator.client import BatchDeleted, BatchError
+from orchestrator.client import BatchCreated, BatchDeleted, BatchError, InstanceEvent
 from orchestrator.errors import InstanceNotFound, OrchestratorError, ResultTimeout, WorkflowNotFound
-from orchestrator.inspection import AttemptView, InstanceDetail, InstanceView, StepView, WorkflowView
+from orchestrator.inspection import (
+    AttemptView,
+    InstanceDetail,
+    InstanceView,
+    RunView,
+    ScheduleView,
+    StepView,
+    WorkflowView,
+)
 from orchestrator.statuses import FINITE
 
 T0 = 1_790_000_000_000
@@ -69,6 +77,14 @@ def view_of(found: InstanceDetail) -> InstanceView:
     return InstanceView(**{field.name: getattr(found, field.name) for field in fields(InstanceView)})
 
 
+def schedule(**changes: Any) -> ScheduleView:
+    known: dict[str, Any] = {
+        "id": "7", "workflow": "orders", "cron": "0 7 * * *", "timezone": "UTC", "params": {}, "source": "api",
+        "paused": False, "created_at": T0, "next_at": T0, "last_at": None, "next_times": [T0, T0 + 86_400_000],
+    }  # fmt: skip
+    return ScheduleView(**{**known, **changes})
+
+
 class StubInstance:
     """Tells what it was told to, and remembers what was asked of it."""
 
@@ -78,8 +94,8 @@ class StubInstance:
         self.id, self.workflow = self.stages[-1].id, self.stages[-1].workflow
         self.refusal: BaseException | None = None
 
-    def describe(self) -> InstanceDetail:
-        return self.stages[-1]
+    def describe(self, run: int | None = None) -> InstanceDetail:
+        return self.stages[-1] if run is None else replace(self.stages[-1], run=run)
 
     def status(self) -> Any:
         last = self.stages[-1]
@@ -111,8 +127,21 @@ class StubInstance:
     def resume(self) -> Any:
         return self._do("resume")
 
-    def terminate(self) -> Any:
-        return self._do("terminate")
+    def terminate(self, *, rollback: bool = False) -> Any:
+        return self._do("terminate", *(["rollback"] if rollback else []))
+
+    def runs(self) -> list[RunView]:
+        return [
+            RunView(run=1, status="errored", output=None, error={"name": "E", "message": "bad"}, started_at=T0,
+                    ended_at=T0 + 50, restarted_from=None),
+            RunView(run=2, status="running", output=None, error=None, started_at=T0 + 60, ended_at=None,
+                    restarted_from={"name": "charge", "count": 1, "type": "do"}),
+        ]  # fmt: skip
+
+    def subscribe(self, **asked: Any) -> Iterator[InstanceEvent]:
+        self._do("subscribe", asked)
+        yield InstanceEvent(self.id, 1, T0, "workflow_started", {"params": {}})
+        yield InstanceEvent(self.id, 2, T0 + 5, "step_completed", {"step_name": "charge-1", "output": {"paid": True}})
 
     def restart(self, *, from_: Any = None) -> Any:
         return self._do("restart", *([] if from_ is None else [from_]))
@@ -172,6 +201,40 @@ class StubWorkflow:
         self._must_exist()
         return next(view for view in self.client.known if view.name == self.name)
 
+    def create_batch(self, instances: Any = None, *, count: Any = None, params: Any = None) -> BatchCreated:
+        self._must_exist()
+        self.client.calls.append(("create_batch", self.name, instances, count, params))
+        given = instances or [{"id": f"made-{number}"} for number in range(count)]
+        made: list[Any] = [self.client.has(detail(one.get("id", "made"))) for one in given if one.get("id") != "taken"]
+        errors = [
+            BatchError(index, "taken", 10405, "taken is taken.")
+            for index, one in enumerate(given)
+            if one.get("id") == "taken"
+        ]
+        return BatchCreated(made, errors)
+
+    def schedules(self) -> list[ScheduleView]:
+        return [view for view in self.client.schedules() if view.workflow == self.name]
+
+    def add_schedule(self, cron: str, timezone: str = "UTC", params: Any = None) -> ScheduleView:
+        self.client.calls.append(("add_schedule", cron, timezone, params))
+        return schedule(cron=cron, timezone=timezone, params=params or {})
+
+    def remove_schedule(self, id: str) -> None:
+        self.client.calls.append(("remove_schedule", id))
+
+    def pause_schedule(self, id: str) -> ScheduleView:
+        self.client.calls.append(("pause_schedule", id))
+        return schedule(paused=True, next_at=None, next_times=[])
+
+    def resume_schedule(self, id: str) -> ScheduleView:
+        self.client.calls.append(("resume_schedule", id))
+        return schedule()
+
+    def run_schedule(self, id: str) -> StubInstance:
+        self.client.calls.append(("run_schedule", id))
+        return self.client.has(detail("0 7 * * *-1800000000000"))
+
     def _must_exist(self) -> None:
         if self.client.failure is not None:
             raise self.client.failure
@@ -187,6 +250,7 @@ class StubClient:
         self.asked_for: list[Any] = []
         self.stored: dict[str, StubInstance] = {}
         self.made: list[InstanceDetail] = [detail()]
+        self.planned: list[ScheduleView] = []
         self.failure: OrchestratorError | None = None
         counts = {"complete": 1200, "errored": 3, "queued": 0}
         self.known = [
@@ -211,6 +275,9 @@ class StubClient:
     def workflow(self, workflow: Any) -> StubWorkflow:
         self.asked_for.append(workflow)
         return StubWorkflow(self, workflow if isinstance(workflow, str) else workflow.name)
+
+    def schedules(self) -> list[ScheduleView]:
+        return list(self.planned)
 
     def workflows(self) -> list[WorkflowView]:
         return list(self.known)

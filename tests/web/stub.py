@@ -85,7 +85,7 @@ class StubInstance:
     def resume(self) -> InstanceState:
         return self._act("resume")
 
-    def terminate(self) -> InstanceState:
+    def terminate(self, *, rollback: bool = False) -> InstanceState:
         return self._act("terminate")
 
     def restart(self, *, from_: Any = None) -> InstanceState:

@@ -38,7 +38,14 @@ def test_an_instance_is_created_at_the_address_it_says(http: FlaskClient, stub: 
     response = http.post(f"{ORDERS}/instances", json={"instance_id": "o-1", "params": {"items": [1]}})
     assert response.status_code == 201
     assert response.headers["Location"] == O1
-    assert response.get_json() == {"id": "o-1", "workflow": "orders", "status": "queued", "output": None, "error": None}
+    assert response.get_json() == {
+        "id": "o-1",
+        "workflow": "orders",
+        "status": "queued",
+        "output": None,
+        "error": None,
+        "rollback": None,
+    }
     assert stub.rows["orders"]["o-1"].params == {"items": [1]}
     assert stub.rows["orders"]["o-1"].trigger == "api"
 

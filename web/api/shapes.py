@@ -51,7 +51,8 @@ def schedule(view: ScheduleView) -> dict[str, Any]:
 
 
 def state(of: Instance, now: InstanceState) -> dict[str, Any]:
-    return {"id": of.id, "workflow": of.workflow, "status": str(now.status), "output": now.output, "error": now.error}
+    outcome = {"output": now.output, "error": now.error, "rollback": now.rollback}
+    return {"id": of.id, "workflow": of.workflow, "status": str(now.status), **outcome}
 
 
 def _step(step: dict[str, Any]) -> dict[str, Any]:

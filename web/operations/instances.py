@@ -24,11 +24,15 @@ class StatusChange(Body):
     status: Literal["pause", "resume", "terminate", "restart"]
     from_: dict[str, Any] | None = Field(default=None, alias="from")
     """The step to restart from."""
+    rollback: bool = False
+    """Run the rollback handlers before it ends."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.from_ is not None and self.status != "restart":
             raise ValueError("`from` is for a restart only")
+        if self.rollback and self.status != "terminate":
+            raise ValueError("`rollback` is for terminate only")
         return self
 
 
@@ -42,7 +46,7 @@ def change_status(workflow: str, instance_id: str, change: StatusChange) -> tupl
     actions: dict[str, Callable[[], InstanceState]] = {
         "pause": instance.pause,
         "resume": instance.resume,
-        "terminate": instance.terminate,
+        "terminate": partial(instance.terminate, rollback=change.rollback),
         "restart": partial(instance.restart, from_=change.from_),
     }
     return instance, actions[change.status]()
