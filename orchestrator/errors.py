@@ -319,6 +319,12 @@ class VersionNotFound(UsageError):
     code = "version.not_found"
 
 
+class InvalidAggregates(UsageError):
+    """The numbers can't be grouped like that."""
+
+    code = "aggregates.invalid"
+
+
 class InvalidMessage(UsageError):
     """The message does not ask for anything that can be done."""
 

@@ -41,6 +41,7 @@ STATUS_BY_CODE = {
     "request.invalid": 422,
     "subscription.invalid": 422,
     "message.invalid": 422,
+    "aggregates.invalid": 422,
     "version.not_found": 404,
     "subscription.too_many": 503,
     "instance.invalid_id": 422,

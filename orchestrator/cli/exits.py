@@ -55,6 +55,7 @@ REMEDIES: dict[str, Remedy] = {
     "schedule.not_found": Remedy(NOT_FOUND, "see the schedules there are: orchestrator schedules list {workflow}"),
     "batch.invalid": Remedy(USAGE, _HELP),
     "version.not_found": Remedy(NOT_FOUND, "see the workflow: orchestrator describe {workflow}"),
+    "aggregates.invalid": Remedy(USAGE, _HELP),
     "subscription.invalid": Remedy(USAGE, _HELP),
     "message.invalid": Remedy(USAGE, "see the shape of messages in docs/events.md"),
     "payload.too_large": Remedy(USAGE, "store the data elsewhere and hand over a reference to it"),

@@ -17,7 +17,7 @@ from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
 from orchestrator.engine.admission import Desk
 from orchestrator.errors import OrchestratorError, SettingsError, WorkflowNotFound
-from orchestrator.inspection import InstanceView, ScheduleView, WorkflowView
+from orchestrator.inspection import AggregateRow, InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import check_workflow_name
 from orchestrator.settings import Settings
 from orchestrator.store import migrate
@@ -108,6 +108,26 @@ class Client:
         """The schedules of all workflows."""
         with self.reading() as connection:
             return inspection.list_schedules(connection, now=self.desk.clock.now_ms())
+
+    def aggregates(
+        self,
+        since: int | None = None,
+        until: int | None = None,
+        group_by: Sequence[str] = ("hour",),
+        step: str | None = None,
+        *,
+        workflow: str | None = None,
+    ) -> list[AggregateRow]:
+        """How often and how fast workflows ran between two times (epoch ms; the last 24 hours unless given).
+
+        `group_by`: any of hour or day, workflow, step. With `step=`, or grouped by it, it is about steps. Raises
+        InvalidAggregates.
+        """
+        with self.reading() as connection:
+            return inspection.aggregates(
+                connection, workflow=workflow, since=since, until=until, group_by=group_by, step=step,
+                now=self.desk.clock.now_ms(),
+            )  # fmt: skip
 
     def accept_message(self, body: bytes | str, *, message_id: str | None = None) -> bool:
         """Start an instance or send an event, as the JSON of a message says; False if that was done before.

@@ -17,7 +17,7 @@ from orchestrator.client.schedules import ScheduleActions
 from orchestrator.engine import admission, configuration
 from orchestrator.engine.admission import New
 from orchestrator.errors import InstanceNotFound, VersionNotFound, WorkflowNotFound
-from orchestrator.inspection import InstanceView, VersionView, WorkflowView
+from orchestrator.inspection import AggregateRow, InstanceView, VersionView, WorkflowView
 from orchestrator.names import is_text
 from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode
@@ -152,6 +152,16 @@ class WorkflowClient(ScheduleActions[P]):
             scheduled = [(schedule, self._encoded(schedule.params)) for schedule in found]
         configuration.configure(self.client.desk, self.name, settings, scheduled)
         return self.describe()
+
+    def aggregates(
+        self,
+        since: int | None = None,
+        until: int | None = None,
+        group_by: Sequence[str] = ("hour",),
+        step: str | None = None,
+    ) -> Sequence[AggregateRow]:
+        """As `Client.aggregates`, of this workflow."""
+        return self.client.aggregates(since, until, group_by, step, workflow=self.name)
 
     def versions(self) -> Sequence[VersionView]:
         """Its code as workers have registered it, each distinct one once; the one they started with last comes first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from orchestrator.engine import publishing
+from orchestrator.engine import publishing, rollups
 from orchestrator.engine.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,8 @@ class Chores:
 
 def do(runtime: Runtime) -> bool:
     """One round. Whether there is more to do at once."""
+    counted = rollups.count_some(runtime.database, runtime.worker_id)
     if runtime.publisher is None:
-        return False
+        return counted > 0
     published = publishing.publish_some(runtime.database, runtime.settings, runtime.publisher, runtime.worker_id)
-    return published == publishing.BATCH
+    return counted > 0 or published == publishing.BATCH

@@ -120,6 +120,8 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)
         events.drop_unread(connection, pk)
+        if row.status not in FINITE:
+            instances.note_ended(connection, pk, status="restarted", now=now)
         if position is not None:
             runs.take_over(connection, pk, row.run, before=position)
         streams.drop_others(connection, pk, row.run + 1)

@@ -1,6 +1,7 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
 from orchestrator.authoring.shown import REDACTED, shown_output
+from orchestrator.inspection.aggregates import AggregateRow, DurationStats, aggregates
 from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import (
     MAX_PAGE,
@@ -20,7 +21,9 @@ from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceV
 __all__ = [
     "MAX_PAGE",
     "REDACTED",
+    "AggregateRow",
     "AttemptView",
+    "DurationStats",
     "InstanceDetail",
     "InstanceView",
     "RunView",
@@ -29,6 +32,7 @@ __all__ = [
     "StoredOutput",
     "VersionView",
     "WorkflowView",
+    "aggregates",
     "check_page",
     "count_instances",
     "describe",

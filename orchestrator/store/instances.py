@@ -61,10 +61,23 @@ _GIVE_BACK = Statement("""
         version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
-_FINISH = Statement("""
+_FINISH_TEXT = """
     UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
         ended_at = :now, modified_at = :now, version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND rollback IS NULL
+"""
+_FINISH = Statement(_FINISH_TEXT)
+# On PostgreSQL the end and its note for those who count are one statement, one round trip.
+_FINISH_AND_NOTE = Statement(
+    """
+    WITH ended AS ({finish} RETURNING id, run, workflow, status, started_at, ended_at)
+    INSERT INTO @ended (instance, run, workflow, status, started_at, ended_at) SELECT * FROM ended
+""".replace("{finish}", _FINISH_TEXT)
+)
+_NOTE_ENDED = Statement("""
+    INSERT INTO @ended (instance, run, workflow, status, started_at, ended_at)
+    SELECT id, run, workflow, :status, started_at, :now FROM @instances WHERE id = :id
+    ON CONFLICT (instance, run) DO NOTHING
 """)
 _REQUEST_ROLLBACK = Statement("""
     UPDATE @instances SET status = 'rollingBack', rollback = :rollback, wanted = wanted + 1, paused_at = NULL,
@@ -121,6 +134,7 @@ _TERMINATE = Statement("""
 _CLEAR_LOST = Statement("UPDATE @instances SET lost = 0 WHERE id = :id AND fence = :fence")
 _DELETES = tuple(Statement(f"DELETE FROM {table} WHERE instance_id = :id") for table in tables_of_instances())
 _DELETE = Statement("DELETE FROM @instances WHERE id = :id")
+_UNCOUNTED = Statement("SELECT run FROM @ended WHERE instance = :id")
 _LOCK_IDS = Statement(
     "SELECT id, instance_id, queue FROM @instances WHERE workflow = :workflow AND instance_id IN :ids ORDER BY id {lock}",
     "ids",
@@ -236,7 +250,14 @@ def finish(
     """False if the fence has moved on, or a rollback was asked for."""
     values = {"id": id, "fence": fence, "status": status, "output": output, "error": error, "now": now}
     values["version"] = version
-    return _FINISH(connection, values).rowcount == 1
+    if connection.dialect.name == "postgresql":
+        return _FINISH_AND_NOTE(connection, values).rowcount == 1
+    return _FINISH(connection, values).rowcount == 1 and note_ended(connection, id, status=status, now=now)
+
+
+def note_ended(connection: Connection, id: int, *, status: str, now: int) -> bool:
+    """Put the present run on the list of those that are to be counted, in the transaction that ends it."""
+    return _NOTE_ENDED(connection, id=id, status=status, now=now).rowcount <= 1
 
 
 def request_rollback(connection: Connection, id: int, *, rollback: str, ring_at: int, now: int) -> None:
@@ -254,7 +275,7 @@ def begin_rollback(
 
 def end_rollback(connection: Connection, *, id: int, fence: int, status: str, rollback: str | None, now: int) -> bool:
     values = {"id": id, "fence": fence, "status": status, "rollback": rollback, "now": now}
-    return _END_ROLLBACK(connection, values).rowcount == 1
+    return _END_ROLLBACK(connection, values).rowcount == 1 and note_ended(connection, id, status=status, now=now)
 
 
 def fenced(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
@@ -306,9 +327,13 @@ def set_status(
 
 def terminate(connection: Connection, id: int, *, now: int, rollback: str | None = None) -> None:
     _TERMINATE(connection, id=id, now=now, rollback=rollback)
+    note_ended(connection, id, status=InstanceStatus.TERMINATED, now=now)
 
 
 def delete(connection: Connection, id: int) -> None:
+    if _UNCOUNTED(connection, id=id).rows:
+        remove(connection, [id])  # what it consisted of is counted first
+        return
     for statement in _DELETES:
         statement(connection, id=id)
     streams.drop_of_instances(connection, [id])

@@ -10,7 +10,11 @@ from orchestrator.store.schema import tables_of_instances
 from orchestrator.store.sql import Statement
 
 _ADD = Statement("INSERT INTO @removals (id) VALUES (:id) ON CONFLICT (id) DO NOTHING")
-_NEXT = Statement("SELECT id FROM @removals ORDER BY id LIMIT :limit {skip_locked}")
+# What a run consisted of is kept until it has been counted.
+_NEXT = Statement(
+    "SELECT id FROM @removals WHERE NOT EXISTS (SELECT 1 FROM @ended WHERE instance = @removals.id) "
+    "ORDER BY id LIMIT :limit {skip_locked}"
+)
 _DONE = Statement("DELETE FROM @removals WHERE id IN :keys", "keys")
 _TAKE_DOWN = [
     Statement(

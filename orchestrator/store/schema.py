@@ -374,6 +374,40 @@ versions = Table(  # each distinct code of a workflow that a worker has register
 )
 
 
+ended = Table(  # runs that have ended and are not counted yet; it outlives the instances themselves
+    PREFIX + "ended",
+    metadata,
+    Column("instance", BigKey, primary_key=True, autoincrement=False),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("workflow", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("started_at", BigInteger),
+    Column("ended_at", BigInteger, nullable=False),
+)
+
+_THOUSANDS = [1, 2, 5, 10, 20, 50, 100, 200, 500]
+_LONGER = [1000 * s for s in (1, 2, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)]
+BUCKET_BOUNDS_MS = (*_THOUSANDS, *_LONGER)
+"""What falls into a bucket takes at most so long; the last bucket has no bound."""
+BUCKETS = tuple(f"b{number}" for number in range(len(BUCKET_BOUNDS_MS) + 1))
+
+rollups = Table(  # how many, how long, how many attempts: by hour, workflow, step and what came of it
+    PREFIX + "rollups",
+    metadata,
+    Column("hour", BigInteger, primary_key=True, autoincrement=False),
+    Column("workflow", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("step", String(256), primary_key=True),
+    Column("outcome", String(16), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("sum_ms", BigInteger, nullable=False),
+    Column("min_ms", BigInteger, nullable=False),
+    Column("max_ms", BigInteger, nullable=False),
+    Column("attempts", BigInteger, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in BUCKETS),
+)
+
+
 def tables_of_instances() -> list[str]:
     """The tables whose rows belong to an instance, by its key: what goes when it goes."""
     return [

@@ -166,6 +166,50 @@ def upgrade() -> None:
     sa.Column('seen_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('workflow', 'id')
     )
+    op.create_table('orchestrator_ended',
+    sa.Column('instance', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('run', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('started_at', sa.BigInteger(), nullable=True),
+    sa.Column('ended_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('instance', 'run')
+    )
+    op.create_table('orchestrator_rollups',
+    sa.Column('hour', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('step', sa.String(length=256), nullable=False),
+    sa.Column('outcome', sa.String(length=16), nullable=False),
+    sa.Column('count', sa.BigInteger(), nullable=False),
+    sa.Column('sum_ms', sa.BigInteger(), nullable=False),
+    sa.Column('min_ms', sa.BigInteger(), nullable=False),
+    sa.Column('max_ms', sa.BigInteger(), nullable=False),
+    sa.Column('attempts', sa.BigInteger(), nullable=False),
+    sa.Column('b0', sa.BigInteger(), nullable=False),
+    sa.Column('b1', sa.BigInteger(), nullable=False),
+    sa.Column('b2', sa.BigInteger(), nullable=False),
+    sa.Column('b3', sa.BigInteger(), nullable=False),
+    sa.Column('b4', sa.BigInteger(), nullable=False),
+    sa.Column('b5', sa.BigInteger(), nullable=False),
+    sa.Column('b6', sa.BigInteger(), nullable=False),
+    sa.Column('b7', sa.BigInteger(), nullable=False),
+    sa.Column('b8', sa.BigInteger(), nullable=False),
+    sa.Column('b9', sa.BigInteger(), nullable=False),
+    sa.Column('b10', sa.BigInteger(), nullable=False),
+    sa.Column('b11', sa.BigInteger(), nullable=False),
+    sa.Column('b12', sa.BigInteger(), nullable=False),
+    sa.Column('b13', sa.BigInteger(), nullable=False),
+    sa.Column('b14', sa.BigInteger(), nullable=False),
+    sa.Column('b15', sa.BigInteger(), nullable=False),
+    sa.Column('b16', sa.BigInteger(), nullable=False),
+    sa.Column('b17', sa.BigInteger(), nullable=False),
+    sa.Column('b18', sa.BigInteger(), nullable=False),
+    sa.Column('b19', sa.BigInteger(), nullable=False),
+    sa.Column('b20', sa.BigInteger(), nullable=False),
+    sa.Column('b21', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('hour', 'workflow', 'kind', 'step', 'outcome')
+    )
     op.create_table('orchestrator_outbox',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('workflow', sa.String(length=64), nullable=False),
@@ -283,6 +327,8 @@ def downgrade() -> None:
     op.drop_table('orchestrator_runs')
     op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_outbox')
+    op.drop_table('orchestrator_rollups')
+    op.drop_table('orchestrator_ended')
     op.drop_table('orchestrator_versions')
     op.drop_table('orchestrator_rejected')
     with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
