@@ -416,6 +416,18 @@ class Unauthorized(UsageError):
     code = "auth.unauthorized"
 
 
+class TooManyFailures(UsageError):
+    """Too many tokens from this address were wrong; try again later."""
+
+    code = "auth.too_many_failures"
+
+
+class TokenNotFound(UsageError):
+    """There is no such token."""
+
+    code = "token.not_found"
+
+
 class Forbidden(UsageError):
     """The token does not allow this."""
 

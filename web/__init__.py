@@ -9,7 +9,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from orchestrator.client import Client
-from web import cloudflare, errors, security, static_files
+from web import access, cloudflare, errors, security, static_files
 from web.api import api, health
 from web.dashboard import dashboard
 from web.server import Server, check_address, serve, start
@@ -20,10 +20,16 @@ __all__ = ["Server", "WebSettings", "check_address", "create_app", "serve", "sta
 
 
 def create_app(
-    client: Client, *, registry: Mapping[str, object] | None = None, settings: WebSettings | None = None
+    client: Client,
+    *,
+    registry: Mapping[str, object] | None = None,
+    settings: WebSettings | None = None,
+    deployed: bool = False,
 ) -> Flask:
     """REST under /api/v1 and as Cloudflare has it, health checks, and the pages at /, all of them over one client."""
     settings = settings or WebSettings.load()
+    if deployed:
+        settings = settings.for_deployment()
     app = Flask("web")
     # Escaping makes a form up to three times as large as the payload in it.
     max_bytes = settings.max_request_bytes or 4 * client.settings.max_payload_bytes
@@ -35,6 +41,7 @@ def create_app(
     subscribers = threading.Semaphore(max(settings.web_threads // 2, 1))
     install(app, Services(client=client, settings=settings, registry=registry, subscribers=subscribers))
     security.protect(app)
+    access.guard(app)
     errors.handle(app)
     static_files.fingerprint(app)
     for blueprint in (api, health, dashboard):

@@ -24,6 +24,8 @@ STATUS_BY_CODE = {
     "request.refused": 400,
     "auth.unauthorized": 401,
     "auth.forbidden": 403,
+    "auth.too_many_failures": 429,
+    "token.not_found": 404,
     "request.cross_site": 403,
     "request.remote": 403,
     "workflow.not_found": 404,
@@ -116,7 +118,10 @@ def _known(error: OrchestratorError) -> Response:
     if status >= 500:
         logger.error("%s %s failed (%s): %s", request.method, request.path, request_id(), error)
     response = _answer(status, error.code, error.message, _members(error))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status == HTTPStatus.UNAUTHORIZED:
+        # Browsers ask for a password, which is the token; programs know what to do.
+        response.headers["WWW-Authenticate"] = 'Basic realm="orchestrator"' if not _for_programs() else "Bearer"
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     return response
 

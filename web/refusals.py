@@ -49,8 +49,8 @@ class CrossSiteRefused(UsageError):
 class RemoteRefused(UsageError):
     """This server answers requests from its own machine only.
 
-    It has no access tokens yet, so whoever reaches it may do everything. To open it to others all the same, put it
-    behind something that checks who calls and set ORCHESTRATOR_ALLOW_REMOTE=1.
+    It asks for no access tokens, so whoever reaches it may do everything. To open it to others, set
+    ORCHESTRATOR_AUTH=tokens; or, behind something that checks who calls, ORCHESTRATOR_ALLOW_REMOTE=1.
     """
 
     code = "request.remote"

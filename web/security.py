@@ -1,7 +1,4 @@
-"""Who may reach the server and from where, and the headers that bind browsers; it must not know workflows.
-
-Tokens and users do not exist yet, so the server is closed to all but its own machine unless it is told otherwise.
-"""
+"""From where the server may be reached, and the headers that bind browsers; who may do what is not known here."""
 
 from __future__ import annotations
 
@@ -54,15 +51,15 @@ def check_bind(host: str, *, allow_remote: bool) -> None:
     """Raises RemoteBindRefused for an address that other machines can reach, unless that was asked for."""
     if not allow_remote and not is_loopback(host):
         raise RemoteBindRefused(
-            f"Refused to listen on {host!r}: other machines could reach it, and this version has no access tokens yet, "
-            "so whoever reaches it may start, change and delete everything. Use --host 127.0.0.1, or, if something in "
-            "front of it checks who calls, set ORCHESTRATOR_ALLOW_REMOTE=1."
+            f"Refused to listen on {host!r}: other machines could reach it, and no tokens are asked for, so whoever "
+            "reaches it may start, change and delete everything. Use --host 127.0.0.1, or ORCHESTRATOR_AUTH=tokens, or, "
+            "if something in front of it checks who calls, ORCHESTRATOR_ALLOW_REMOTE=1."
         )
 
 
 def refuse_remote() -> None:
     """Holds for every way of starting the server, and against names of other sites that resolve to this machine."""
-    if services().settings.allow_remote:
+    if services().settings.open_to_others:
         return
     through_proxy = any(header in request.headers for header in _FORWARDED)
     # No address: a socket file, which only this machine has.

@@ -38,7 +38,7 @@ class Server:
     """A development server that listens from the start; `stop` may be called from any thread, more than once."""
 
     def __init__(self, app: Flask, host: str, port: int) -> None:
-        check_bind(host, allow_remote=_settings(app).allow_remote)
+        check_bind(host, allow_remote=_settings(app).open_to_others)
         listener = _listen(host, port)
         try:
             fd = listener.fileno()
@@ -112,7 +112,7 @@ def _serve_gunicorn(app: AppSource, host: str, port: int) -> int:
     except ImportError:
         raise ServerNotInstalled from None
     settings = _settings(app)
-    check_bind(host, allow_remote=settings.allow_remote)
+    check_bind(host, allow_remote=settings.open_to_others)
     _listen(host, port).close()  # gunicorn would retry for seconds before it says what is wrong
 
     class Gunicorn(base.BaseApplication):  # type: ignore[misc]  # gunicorn is optional, so its classes have no type here
@@ -147,7 +147,7 @@ def _gunicorn_options(host: str, port: int, settings: WebSettings) -> dict[str, 
 
 def _settings(app: AppSource) -> WebSettings:
     installed = app.extensions.get("orchestrator") if isinstance(app, Flask) else None
-    return installed.settings if isinstance(installed, Services) else WebSettings.load()
+    return installed.settings if isinstance(installed, Services) else WebSettings.load().for_deployment()
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -17,7 +17,7 @@ def build() -> Flask:
     """The app as the environment describes it. Call it in the process that serves: connections survive no fork."""
     settings = Settings()
     registry = load_application(settings.app) if settings.app else None
-    return create_app(Client(settings), registry=registry)
+    return create_app(Client(settings), registry=registry, deployed=True)
 
 
 def __getattr__(name: str) -> Flask:

@@ -24,6 +24,8 @@ COMMANDS = {
     "schedules": Entry("orchestrator.cli.schedules:schedules", "Start instances by the clock.", "Workflows"),
     "rejected": Entry("orchestrator.cli.listen:rejected", "List messages that could not be carried out.", "Workflows"),
     "db": Entry("orchestrator.cli.database:db", "Create and upgrade the database.", "Set up"),
+    "tokens": Entry("orchestrator.cli.access:tokens", "Create, list and revoke access tokens.", "Set up"),
+    "audit": Entry("orchestrator.cli.access:audit", "Look at the log of changes.", "Set up"),
     "completion": Entry("orchestrator.cli.completion:completion", "Complete names in bash, zsh or fish.", "Set up"),
     "version": Entry("orchestrator.cli.version:version", "Show the versions of everything involved.", "Set up"),
 }

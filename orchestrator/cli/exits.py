@@ -80,14 +80,14 @@ REMEDIES: dict[str, Remedy] = {
     "broker.unavailable": Remedy(UNREACHABLE, "start the broker, or check ORCHESTRATOR_BROKER_URL"),
     "request.refused": Remedy(USAGE, _HELP),
     "auth.unauthorized": Remedy(REFUSED, "give a token that the server knows: ORCHESTRATOR_API_TOKEN, or --token"),
+    "auth.too_many_failures": Remedy(REFUSED, "wait a minute, then give a token that the server knows"),
+    "token.not_found": Remedy(NOT_FOUND, "orchestrator tokens list"),
     "auth.forbidden": Remedy(REFUSED, "ask whoever runs the server for a token that may do this"),
     "server.unavailable": Remedy(UNREACHABLE, "check ORCHESTRATOR_API_URL (or --url), and that the server runs"),
     "server.failed": Remedy(UNREACHABLE, "check ORCHESTRATOR_API_URL (or --url), then look into the server's log"),
     "remote.not_installed": Remedy(FAILURE, 'pip install "celery-orchestrator[remote]"'),
     "web.address": Remedy(CONFLICT, "choose another port: {command} --port 8788"),
-    "web.remote_bind": Remedy(
-        USAGE, "listen on 127.0.0.1, or set ORCHESTRATOR_ALLOW_REMOTE=1 if others may do everything"
-    ),
+    "web.remote_bind": Remedy(USAGE, "listen on 127.0.0.1, or ask for tokens with ORCHESTRATOR_AUTH=tokens"),
     "web.server_not_installed": Remedy(FAILURE, 'pip install "celery-orchestrator[server]"'),
     # What workflow authors meet; here only if an error of a step travels all the way to the shell.
     "non_retryable": Remedy(FAILURE, _STEP),

@@ -71,6 +71,6 @@ def web(ctx: click.Context, host: str | None, port: int | None, app: str | None)
         from orchestrator.client import Client
 
         registry = load_application(settings.app) if settings.app else None
-        return rooms.create_app(Client(settings), registry=registry)
+        return rooms.create_app(Client(settings), registry=registry, deployed=True)
 
     ctx.exit(rooms.serve(make_app, settings.host, settings.port, production=True) or 0)

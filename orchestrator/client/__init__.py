@@ -1,5 +1,6 @@
 """The way in from any process: start instances, look at them, act on them; it runs no workflow code and no steps."""
 
+from orchestrator.client.access import ROLES, Access, AuditEntry, TokenView
 from orchestrator.client.batches import BatchCreated, BatchDeleted, BatchError
 from orchestrator.client.instance import Instance, InstanceState
 from orchestrator.client.messages import RejectedMessage
@@ -9,6 +10,9 @@ from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
 
 __all__ = [
+    "ROLES",
+    "Access",
+    "AuditEntry",
     "BatchCreated",
     "BatchDeleted",
     "BatchError",
@@ -19,6 +23,7 @@ __all__ = [
     "RejectedMessage",
     "StepOutput",
     "Subscription",
+    "TokenView",
     "WorkflowClient",
     "load_doorbell",
 ]

@@ -12,6 +12,7 @@ from orchestrator.authoring.registry import unknown_workflow
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
 from orchestrator.client import messages
+from orchestrator.client.access import Access
 from orchestrator.client.messages import RejectedMessage
 from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
@@ -147,6 +148,11 @@ class Client:
     def forget_messages(self) -> int:
         """Forget the ids of messages that were dealt with so long ago that none will come again; how many."""
         return messages.forget(self)
+
+    @property
+    def access(self) -> Access:
+        """Tokens for the REST interface, and the log of changes."""
+        return Access(self)
 
     def reading(self) -> Any:
         return self.desk.database.read()

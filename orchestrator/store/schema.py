@@ -360,6 +360,32 @@ rejected = Table(  # messages that could not be carried out
     Column("at", BigInteger, nullable=False),
 )
 
+tokens = Table(  # who may use the REST interface; of the secret only its hash is kept
+    PREFIX + "tokens",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("role", String(8), nullable=False),
+    Column("workflows", Text, nullable=False),  # JSON: patterns of names
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("used_at", BigInteger),  # to the minute
+)
+
+audit = Table(  # every change that somebody asked for, whatever came of it
+    PREFIX + "audit",
+    metadata,
+    _key(),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", Text, nullable=False),
+    Column("result", String(64), nullable=False),
+    Column("request_id", String(64)),
+)
+
 
 versions = Table(  # each distinct code of a workflow that a worker has registered
     PREFIX + "versions",

@@ -123,7 +123,9 @@ def test_the_web_command_serves_the_pages_and_ends_when_told(application: str, s
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    with _running("web", "--port", str(port), "--app", application, DATABASE_URL=sqlite_url) as server:
+    with _running(
+        "web", "--port", str(port), "--app", application, DATABASE_URL=sqlite_url, ORCHESTRATOR_AUTH="loopback"
+    ) as server:
         page = _fetch(f"http://127.0.0.1:{port}/", server)
         server.send_signal(signal.SIGTERM)
         code = server.wait(30)

@@ -39,6 +39,7 @@ class Cloud:
 
     url: str
     client: Client
+    token: str
 
     def reaches(self, workflow: str, id: str, status: str) -> None:
         instance = self.client.workflow(workflow).get(id)
@@ -82,7 +83,7 @@ def cloud(
         server = site.run(*ORCHESTRATOR, "web", "--port", str(port))
         until(lambda: server.ended or _answers(f"{url}/readyz"), server.said)
         assert not server.ended, server.said()
-        yield Cloud(url, site.client)
+        yield Cloud(url, site.client, site.client.access.create_token("tests", role="admin")[0])
     postgres_server.drop_database(name)
 
 
@@ -97,7 +98,7 @@ def _answers(url: str) -> bool:
 @pytest.fixture
 def sdk(cloud: Cloud) -> Iterator[Cloudflare]:
     """Cloudflare's Python SDK; it must not hide a refusal by trying again."""
-    with Cloudflare(api_token="any", base_url=f"{cloud.url}/client/v4", max_retries=0) as client:
+    with Cloudflare(api_token=cloud.token, base_url=f"{cloud.url}/client/v4", max_retries=0) as client:
         yield client
 
 
@@ -108,7 +109,7 @@ def wrangler_program() -> Path:
 
 @pytest.fixture
 def cli(cloud: Cloud, wrangler_program: Path, tmp_path: Path) -> Wrangler:
-    return Wrangler(wrangler_program, cloud.url, tmp_path)
+    return Wrangler(wrangler_program, cloud.url, tmp_path, cloud.token)
 
 
 @pytest.fixture

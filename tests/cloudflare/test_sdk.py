@@ -236,7 +236,7 @@ def test_what_happens_to_an_instance_is_followed_as_it_happens(cloud: Cloud, fre
     id = cloud.order(fresh("o"))
     place = f"{cloud.url}/client/v4/accounts/{ACCOUNT}/workflows/orders/instances/{id}/subscribe"
     types = []
-    with httpx.stream("GET", place, timeout=60) as stream:
+    with httpx.stream("GET", place, headers={"Authorization": f"Bearer {cloud.token}"}, timeout=60) as stream:
         for line in stream.iter_lines():
             if line.startswith("event: "):
                 types.append(line.removeprefix("event: "))
@@ -245,6 +245,13 @@ def test_what_happens_to_an_instance_is_followed_as_it_happens(cloud: Cloud, fre
     assert types[0] == "workflow_queued"
     assert types[-1] == "workflow_completed"
     assert "attempt_errored" in types
+
+
+def test_a_wrong_token_is_refused_as_cloudflare_does(cloud: Cloud) -> None:
+    with Cloudflare(api_token="wrong", base_url=f"{cloud.url}/client/v4", max_retries=0) as stranger:
+        with pytest.raises(cloudflare.AuthenticationError) as refused:
+            stranger.workflows.get("orders", account_id=ACCOUNT)
+    assert _errors(refused.value) == [(10000, "workflows.api.error.auth.unauthorized")]
 
 
 def test_what_is_not_there_is_a_404_with_cloudflares_number(sdk: Cloudflare) -> None:

@@ -73,7 +73,7 @@ class Wrangler:
     program: Path
     url: str
     home: Path
-    token: str = "any"
+    token: str
 
     def run(self, *arguments: str) -> Said:
         variables = {

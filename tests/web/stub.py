@@ -147,9 +147,18 @@ class StubWorkflow:
         )
 
 
+class StubAccess:
+    def __init__(self) -> None:
+        self.recorded: list[tuple[str, ...]] = []
+
+    def record(self, actor: str, action: str, target: str, result: str, request_id: str | None = None) -> None:
+        self.recorded.append((actor, action, target, result))
+
+
 class StubClient:
     def __init__(self) -> None:
         self.settings = Settings()
+        self.access = StubAccess()
         self.rows: dict[str, dict[str, InstanceDetail]] = {"orders": {}}
         self.events: list[tuple[str, str, Any]] = []
         self.asked: list[dict[str, Any]] = []

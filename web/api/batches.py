@@ -9,6 +9,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
+from web.access import needs
 from web.api.blueprint import api
 from web.payloads import Body, read_body
 from web.services import workflow_client
@@ -34,6 +35,7 @@ class DeletedInstances(Body):
 
 
 @api.post("/workflows/<workflow>/instances/batch")
+@needs("trigger")
 def create_batch(workflow: str) -> ResponseReturnValue:
     """200 even where some were refused: `errors` says which, by their place in the batch and with Cloudflare's codes."""
     body = read_body(NewInstances)

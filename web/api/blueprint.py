@@ -10,7 +10,14 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 
 TAKES_QUERY = frozenset(
     f"api.{name}"
-    for name in ("list_instances", "list_all_instances", "show_instance", "subscribe", "wait_for_instance")
+    for name in (
+        "list_instances",
+        "list_all_instances",
+        "list_audit",
+        "show_instance",
+        "subscribe",
+        "wait_for_instance",
+    )
 )
 
 

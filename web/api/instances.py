@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.errors import InstanceErrored, InstanceTerminated, ResultTimeout
 from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
+from web.access import needs
 from web.api import shapes
 from web.api.blueprint import api
 from web.operations import instances as operations
@@ -80,6 +81,7 @@ def list_instances(workflow: str) -> ResponseReturnValue:
 
 
 @api.post("/workflows/<workflow>/instances")
+@needs("trigger")
 def create_instance(workflow: str) -> ResponseReturnValue:
     instance = operations.create(workflow, read_body(NewInstance))
     location = url_for("api.show_instance", workflow=instance.workflow, instance_id=instance.id)

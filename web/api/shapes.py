@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.client import Instance, InstanceState
+from orchestrator.client import AuditEntry, Instance, InstanceState, TokenView
 from orchestrator.inspection import InstanceDetail, InstanceView, RunView, ScheduleView, WorkflowView
 from web.paging import next_cursor
 from web.times import rfc3339
@@ -48,6 +48,14 @@ def run(view: RunView) -> dict[str, Any]:
 def schedule(view: ScheduleView) -> dict[str, Any]:
     shaped = _with_times(view.to_dict(), ("created_at", "next_at", "last_at"))
     return shaped | {"next_times": [rfc3339(at) for at in view.next_times]}
+
+
+def token(view: TokenView) -> dict[str, Any]:
+    return _with_times(view.to_dict(), ("created_at", "expires_at", "revoked_at", "used_at"))
+
+
+def audit_entry(entry: AuditEntry) -> dict[str, Any]:
+    return _with_times(entry.to_dict(), ("at",))
 
 
 def state(of: Instance, now: InstanceState) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from flask.typing import ResponseReturnValue
 
 from orchestrator.client import BatchError
+from web.access import needs
 from web.cloudflare import shapes
 from web.cloudflare.blueprint import cloudflare
 from web.cloudflare.envelope import ok, word
@@ -37,6 +38,7 @@ class DoomedBatch(Body):
 
 
 @cloudflare.post("/workflows/<workflow>/instances/batch")
+@needs("trigger")
 def create_batch(workflow: str) -> ResponseReturnValue:
     """A list of instances is answered by the list of those that were made; an object by them and what went wrong."""
     given = read_json()

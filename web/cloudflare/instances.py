@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import AliasChoices, Field
 
 from orchestrator.statuses import InstanceStatus
+from web.access import needs
 from web.api.subscribe import event_stream
 from web.cloudflare import shapes
 from web.cloudflare.blueprint import cloudflare
@@ -82,6 +83,7 @@ def list_instances(workflow: str) -> ResponseReturnValue:
 
 
 @cloudflare.post("/workflows/<workflow>/instances", strict_slashes=False)
+@needs("trigger")
 def create_instance(workflow: str) -> ResponseReturnValue:
     instance = operations.create(workflow, read_body(CloudflareInstance).asked())
     return ok(shapes.created(instance))
@@ -101,6 +103,7 @@ def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 
 @cloudflare.post("/workflows/<workflow>/instances/<path:instance_id>/events/<event_type>")
+@needs("trigger")
 def send_event(workflow: str, instance_id: str, event_type: str) -> ResponseReturnValue:
     payload = read_json()
     workflow_client(workflow).get(instance_id).send_event(event_type, payload)

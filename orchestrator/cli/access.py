@@ -1,0 +1,130 @@
+"""`orchestrator tokens` and `orchestrator audit`: who may use the server, and what was done; on the database at hand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.command import command
+from orchestrator.cli.configuration import settings_with
+from orchestrator.cli.output import Output, note, table
+from orchestrator.cli.wording import relative
+from orchestrator.clock import SystemClock
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from orchestrator.client import TokenView
+
+ACTOR = "command line"
+ROLES = ("read", "trigger", "operate", "admin")
+
+
+@click.group("tokens")
+def tokens() -> None:
+    """Create, list and revoke access tokens for the server."""
+
+
+@click.group("audit")
+def audit() -> None:
+    """Look at the log of changes."""
+
+
+@command("create")
+@click.argument("name")
+@click.option("--role", type=click.Choice(ROLES), default="read", show_default=True)
+@click.option("--workflow", "workflows", multiple=True, metavar="PATTERN", help="Only for these; repeatable [all].")
+@click.option("--expires", metavar="DURATION", help="After how long, such as '90 days' [never].")
+def create(ctx: click.Context, name: str, role: str, workflows: tuple[str, ...], expires: str | None) -> None:
+    """Create a token and print its secret, which is shown this once."""
+    from orchestrator.client import Client
+
+    with Client(settings_with()) as client:
+        secret, view = client.access.create_token(name, role=role, workflows=workflows or ("*",), expires=expires)
+        client.access.record(ACTOR, "create_token", f"token {view.id} ({name})", role)
+
+    def show() -> RenderableType | None:
+        note("This is the only time that the secret is shown.")
+        click.echo(secret)
+        return None
+
+    Output.of(ctx).record({"secret": secret} | view.to_dict(), id=view.id, show=show)
+
+
+@command("list")
+def list_tokens(ctx: click.Context) -> None:
+    """List the tokens; their secrets are stored nowhere."""
+    from orchestrator.client import Client
+
+    with Client(settings_with()) as client:
+        found = client.access.tokens()
+    now_ms = SystemClock().now_ms()
+
+    def show() -> RenderableType | None:
+        if not found:
+            note("There are no tokens. Create one: orchestrator tokens create NAME --role operate")
+            return None
+        rows = [
+            (
+                each.id,
+                each.name,
+                each.role,
+                ", ".join(each.workflows),
+                _state(each, now_ms),
+                _when(each.used_at, now_ms),
+            )
+            for each in found
+        ]
+        return table(("Id", "Name", "Role", "Workflows", "State", "Used"), rows)
+
+    Output.of(ctx).rows([each.to_dict() for each in found], ids=[each.id for each in found], show=show)
+
+
+@command("revoke")
+@click.argument("token_id", metavar="ID")
+def revoke(ctx: click.Context, token_id: str) -> None:
+    """Revoke a token: it is refused from now on."""
+    from orchestrator.client import Client
+
+    with Client(settings_with()) as client:
+        view = client.access.revoke_token(token_id)
+        client.access.record(ACTOR, "revoke_token", f"token {view.id} ({view.name})", "revoked")
+    Output.of(ctx).record(view.to_dict(), id=view.id, show=lambda: note(f"Token {view.id} ({view.name}) is revoked."))
+
+
+@command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, metavar="N")
+def list_audit(ctx: click.Context, limit: int) -> None:
+    """List changes, newest first: when, who, what, on what, and what came of it."""
+    from orchestrator.client import Client
+
+    with Client(settings_with()) as client:
+        found = client.access.audit(limit=limit)
+    now_ms = SystemClock().now_ms()
+
+    def show() -> RenderableType | None:
+        if not found:
+            note("Nothing was changed yet.")
+            return None
+        rows = [(relative(row.at, now_ms), row.actor, row.action, row.target, row.result) for row in found]
+        return table(("When", "Who", "What", "On", "Result"), rows)
+
+    Output.of(ctx).rows([row.to_dict() for row in found], ids=[str(row.id) for row in found], show=show)
+
+
+def _state(token: TokenView, now_ms: int) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    if token.expires_at is None:
+        return "valid"
+    return "expired" if token.expires_at <= now_ms else f"until {relative(token.expires_at, now_ms)}"
+
+
+def _when(at_ms: int | None, now_ms: int) -> str:
+    return "never" if at_ms is None else relative(at_ms, now_ms)
+
+
+for _part in (create, list_tokens, revoke):
+    tokens.add_command(_part)
+audit.add_command(list_audit)

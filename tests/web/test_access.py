@@ -1,0 +1,215 @@
+"""Tokens at the door: who is let in, to what, until when, and what is written down of it; over the real client."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from orchestrator import Client, Settings, WorkflowEntrypoint
+from orchestrator.authoring.registry import Registry
+from orchestrator.engine.host import register
+from orchestrator.engine.local import LocalDoorbell
+from orchestrator.engine.runtime import Runtime
+from orchestrator.store.database import Database
+from tests.engine.clock import FakeClock
+from tests.web.conftest import assert_problem
+from web import WebSettings, access, create_app
+
+INSTANCES = "/api/v1/workflows/orders/instances"
+
+
+class Orders(WorkflowEntrypoint):
+    name = "orders"
+
+    async def run(self, event: Any, step: Any) -> None:
+        await step.wait_for_event("wait", "go")
+
+
+@dataclass
+class Door:
+    http: FlaskClient
+    client: Client
+    clock: FakeClock
+
+    def token(self, role: str = "admin", **more: Any) -> str:
+        return self.client.access.create_token(role, role=role, **more)[0]
+
+    def ask(self, method: str, path: str, token: str | None, **request: Any) -> TestResponse:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return self.http.open(path, method=method, headers=headers, **request)
+
+
+@pytest.fixture
+def door(database_url: str) -> Iterator[Door]:
+    settings = Settings(database_url=database_url)
+    clock = FakeClock()
+    database = Database(database_url, clock=clock)
+    doorbell = LocalDoorbell(clock)
+    runtime = Runtime(database, Registry([Orders]), settings, doorbell)
+    register(runtime)
+    client = Client(settings, database=database, doorbell=doorbell)
+    app = create_app(client, settings=WebSettings(auth="tokens"))
+    yield Door(app.test_client(), client, clock)
+    runtime.bodies.stop()
+    runtime.completions.stop()
+    database.close()
+
+
+def test_nobody_is_let_in_without_a_token_but_for_health(door: Door) -> None:
+    for path in (INSTANCES, "/api/v1/tokens", "/api/v1/nothing"):
+        problem = door.ask("GET", path, None)
+        assert_problem(problem, 401, "auth.unauthorized")
+        assert problem.headers["WWW-Authenticate"] == "Bearer"
+    page = door.ask("GET", "/", None)
+    assert (page.status_code, page.headers["WWW-Authenticate"]) == (401, 'Basic realm="orchestrator"')
+    refused = door.ask("GET", "/client/v4/accounts/a/workflows", None)
+    assert (refused.status_code, refused.get_json()["errors"][0]["code"]) == (401, 10000)
+    assert door.ask("GET", "/healthz", None).status_code == 200
+    assert door.ask("GET", "/readyz", None).status_code == 200
+
+
+def test_a_token_opens_the_interface_and_as_a_password_the_pages(door: Door) -> None:
+    token = door.token("read")
+    assert door.ask("GET", INSTANCES, token).status_code == 200
+    password = base64.b64encode(f"anybody:{token}".encode()).decode()
+    assert door.http.get("/", headers={"Authorization": f"Basic {password}"}).status_code == 200
+    # Other machines are let in too: it is the token that counts.
+    there = door.http.get(
+        INSTANCES,
+        headers={"Authorization": f"Bearer {token}", "Host": "orders.example"},
+        environ_base={"REMOTE_ADDR": "10.0.0.7"},
+    )
+    assert there.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "wrong", ["", "orc_", "x", "orc_0123456789ab_" + "a" * 43, "orc_0123456789ab_" + "ä" * 43], ids=ascii
+)
+def test_what_is_no_token_opens_nothing(door: Door, wrong: str) -> None:
+    assert_problem(door.ask("GET", INSTANCES, wrong.encode("utf-8").decode("latin-1")), 401, "auth.unauthorized")
+
+
+def test_a_known_id_with_another_secret_opens_nothing(door: Door) -> None:
+    token = door.token()
+    assert_problem(
+        door.ask("GET", INSTANCES, token[:-1] + ("a" if token[-1] != "a" else "b")), 401, "auth.unauthorized"
+    )
+
+
+def test_a_token_ends_when_it_expires_and_when_it_is_revoked(door: Door) -> None:
+    short, revoked = door.token(expires="1 hour"), door.token()
+    assert door.ask("GET", INSTANCES, short).status_code == 200
+    door.clock.advance("1 hour")
+    assert_problem(door.ask("GET", INSTANCES, short), 401, "auth.unauthorized")
+    door.client.access.revoke_token(revoked.split("_")[1])
+    assert_problem(door.ask("GET", INSTANCES, revoked), 401, "auth.unauthorized")
+
+
+def test_the_secret_is_stored_nowhere(door: Door) -> None:
+    token = door.token()
+    assert token not in repr(door.client.access.tokens())
+    with door.client.reading() as connection:
+        rows = connection.exec_driver_sql("SELECT * FROM orchestrator_tokens").all()
+    assert token.split("_", 2)[2] not in repr(rows)
+
+
+STEPS: list[tuple[str, str, str, Any]] = [
+    ("read", "GET", INSTANCES, None),
+    ("trigger", "POST", INSTANCES, {"instance_id": "new"}),
+    ("trigger", "POST", f"{INSTANCES}/batch", {"count": 1}),
+    ("trigger", "POST", f"{INSTANCES}/known/events/go", None),
+    ("operate", "PATCH", f"{INSTANCES}/known/status", {"status": "pause"}),
+    ("operate", "POST", f"{INSTANCES}/batch/delete", {"instances": ["none"]}),
+    ("operate", "DELETE", f"{INSTANCES}/known", None),
+    ("admin", "GET", "/api/v1/tokens", None),
+    ("admin", "POST", "/api/v1/tokens", {"name": "x"}),
+    ("admin", "GET", "/api/v1/audit", None),
+    ("trigger", "POST", "/client/v4/accounts/a/workflows/orders/instances", {}),
+    ("operate", "PATCH", "/client/v4/accounts/a/workflows/orders/instances/known/status", {"status": "pause"}),
+]
+
+
+@pytest.mark.parametrize(("role", "method", "path", "body"), STEPS, ids=lambda value: str(value)[-40:])
+def test_each_route_needs_its_role_and_no_more(door: Door, role: str, method: str, path: str, body: Any) -> None:
+    door.client.workflow("orders").create(id="known")
+    roles = ["read", "trigger", "operate", "admin"]
+    below = roles[: roles.index(role)]
+    for weaker in below:
+        refused = door.ask(method, path, door.token(weaker), json=body)
+        assert refused.status_code == 403
+    assert door.ask(method, path, door.token(role), json=body).status_code < 300
+
+
+def test_a_token_for_some_workflows_reaches_no_others(door: Door) -> None:
+    token = door.token(workflows=["ord*", "billing"])
+    assert door.ask("GET", INSTANCES, token).status_code == 200
+    assert_problem(door.ask("GET", "/api/v1/workflows/payments/instances", token), 403, "auth.forbidden")
+    assert_problem(door.ask("GET", "/api/v1/instances", token), 403, "auth.forbidden")
+
+
+def test_whoever_guesses_is_told_to_wait(door: Door) -> None:
+    right = door.token()
+    for _ in range(access.FAILURES):
+        assert door.ask("GET", INSTANCES, "wrong").status_code == 401
+    refused = door.ask("GET", INSTANCES, right)
+    assert_problem(refused, 429, "auth.too_many_failures")
+    assert int(refused.headers["Retry-After"]) > 0
+    elsewhere = {"Authorization": f"Bearer {right}"}
+    assert door.http.get(INSTANCES, headers=elsewhere, environ_base={"REMOTE_ADDR": "10.0.0.7"}).status_code == 200
+
+
+def test_every_change_is_written_down_with_who_and_what_came_of_it(door: Door) -> None:
+    token = door.token("operate")
+    who = f"token {token.split('_')[1]} (operate)"
+    door.ask("POST", INSTANCES, token, json={"instance_id": "a"})
+    door.ask("POST", INSTANCES, token, json={"instance_id": "a"})
+    door.ask("GET", INSTANCES, token)
+    refused = door.ask("POST", "/api/v1/tokens", token, json={"name": "mine"})
+    door.ask("POST", INSTANCES, "wrong", json={})
+    shown = door.ask("GET", "/api/v1/audit?limit=3", door.token()).get_json()
+    assert [(row["actor"], row["action"], row["target"], row["result"]) for row in shown["entries"]] == [
+        (who, "POST create_token", "/api/v1/tokens", "403"),
+        (who, "POST create_instance", INSTANCES, "409"),
+        (who, "POST create_instance", INSTANCES, "201"),
+    ]
+    assert shown["entries"][0]["request_id"] == refused.headers["X-Request-Id"]
+
+
+def test_tokens_are_made_shown_and_revoked_over_rest(door: Door) -> None:
+    admin = door.token()
+    made = door.ask("POST", "/api/v1/tokens", admin, json={"name": "ci", "role": "trigger", "expires": "90 days"})
+    assert made.status_code == 201
+    secret, id = made.get_json()["secret"], made.get_json()["id"]
+    assert door.ask("POST", INSTANCES, secret, json={}).status_code == 201
+    listed = door.ask("GET", "/api/v1/tokens", admin)
+    assert secret not in listed.text
+    assert {row["name"] for row in listed.get_json()["tokens"]} == {"admin", "ci"}
+    assert door.ask("DELETE", f"/api/v1/tokens/{id}", admin).get_json()["revoked_at"] is not None
+    assert_problem(door.ask("GET", INSTANCES, secret), 401, "auth.unauthorized")
+    assert_problem(door.ask("DELETE", "/api/v1/tokens/none", admin), 404, "token.not_found")
+
+
+BAD: list[dict[str, Any]] = [{"name": ""}, {"name": "x", "workflows": []}, {"name": "x", "expires": "soon"}]
+
+
+@pytest.mark.parametrize("body", BAD, ids=str)
+def test_a_token_that_makes_no_sense_is_refused(door: Door, body: dict[str, Any]) -> None:
+    assert door.ask("POST", "/api/v1/tokens", door.token(), json=body).status_code in (400, 422)
+
+
+def test_a_deployment_is_closed_unless_it_is_told_otherwise(make_settings: Callable[..., WebSettings]) -> None:
+    assert make_settings().who == "loopback"
+    assert make_settings().for_deployment().who == "tokens"
+    assert make_settings(allow_remote=True).for_deployment().who == "none"
+    assert make_settings(auth="loopback").for_deployment().who == "loopback"
+
+
+@pytest.fixture
+def make_settings() -> Callable[..., WebSettings]:
+    return WebSettings
