@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.command import command
 from orchestrator.cli.configuration import settings_with
+from orchestrator.cli.lazy import Entry, LazyGroup
 from orchestrator.cli.output import Output, note, table
 from orchestrator.cli.wording import relative
 from orchestrator.clock import SystemClock
@@ -17,16 +18,22 @@ if TYPE_CHECKING:
 
     from orchestrator.client import TokenView
 
+TOKENS = {
+    "create": Entry("orchestrator.cli.access:create", "Create a token and print its secret, once."),
+    "list": Entry("orchestrator.cli.access:list_tokens", "List the tokens."),
+    "revoke": Entry("orchestrator.cli.access:revoke", "Revoke a token."),
+}
+AUDIT = {"list": Entry("orchestrator.cli.access:list_audit", "List changes, newest first.")}
 ACTOR = "command line"
 ROLES = ("read", "trigger", "operate", "admin")
 
 
-@click.group("tokens")
+@click.group("tokens", cls=LazyGroup, entries=TOKENS)
 def tokens() -> None:
     """Create, list and revoke access tokens for the server."""
 
 
-@click.group("audit")
+@click.group("audit", cls=LazyGroup, entries=AUDIT)
 def audit() -> None:
     """Look at the log of changes."""
 
@@ -123,8 +130,3 @@ def _state(token: TokenView, now_ms: int) -> str:
 
 def _when(at_ms: int | None, now_ms: int) -> str:
     return "never" if at_ms is None else relative(at_ms, now_ms)
-
-
-for _part in (create, list_tokens, revoke):
-    tokens.add_command(_part)
-audit.add_command(list_audit)

@@ -27,9 +27,7 @@ def test_loopback_hosts_are_known(host: str) -> None:
     "host", ["0.0.0.0", "::", "", "192.168.1.5", "example.com", "localhost.example.com", "127.0.0.1.nip.io"]
 )
 def test_listening_for_other_machines_is_refused_with_the_reason_and_the_remedy(host: str) -> None:
-    with pytest.raises(
-        RemoteBindRefused, match=r"no tokens are asked for.*ORCHESTRATOR_AUTH=tokens"
-    ):
+    with pytest.raises(RemoteBindRefused, match=r"no tokens are asked for.*ORCHESTRATOR_AUTH=tokens"):
         check_bind(host, allow_remote=False)
 
 
