@@ -20,6 +20,8 @@ def judge(world: World, scenario: Scenario) -> list[str]:
     found = list(world.broken)
     if (state.status, state.output) != (scenario.status, scenario.output):
         found.append(f"ended as {state.status} with {state.output!r} and {state.error}")
+    if state.rollback != scenario.rollback:
+        found.append(f"its rollback came to {state.rollback}")
     if twice := world.began_twice():
         found.append(f"the same attempt began twice: {twice}")
     with world.database.read() as connection:

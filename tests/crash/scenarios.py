@@ -12,6 +12,7 @@ from orchestrator.client import Client
 from orchestrator.statuses import InstanceStatus
 from tests.crash.world import World
 
+UNDONE = {"outcome": "complete", "error": None}
 HOUR_MS = 3_600_000
 QUICK = {"limit": 5, "delay": "2 seconds", "backoff": "constant"}
 
@@ -156,6 +157,24 @@ class OtherFleet(WorkflowEntrypoint[Any]):
         return await step.do("sum", sum, parts)
 
 
+class Undone(WorkflowEntrypoint[Any]):
+    """It fails after two steps that can be undone, each in its own way."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        def undo(ctx: Any, output: Any) -> None:
+            return None
+
+        async def undo_later(ctx: Any, output: Any) -> None:
+            return None
+
+        patient: Any = {"retries": QUICK}
+        await step.do("reserve", patient, multiply, 2, 3, rollback=undo, rollback_config=patient)
+        await step.do("charge", patient, add, 1, 2, rollback=undo_later, rollback_config=patient)
+        if event.payload["waits"]:
+            await step.sleep("a day", "1 day")
+        raise ValueError("sold out")
+
+
 def _detach() -> None:
     """As the supervisor does when a moment has passed."""
     for process in current.processes:
@@ -179,6 +198,7 @@ class Scenario:
     """Done right after the creation."""
     queues: tuple[tuple[str, ...], ...] = (("default",),)
     settings: dict[str, Any] = field(default_factory=dict)
+    rollback: Any = None
     crowded: bool = False
     """Others wait for the workers, so that an instance has to go back when its budget is spent."""
 
@@ -198,6 +218,13 @@ def _resume_when_paused(world: World) -> bool:
     if world.instance.status().status != InstanceStatus.PAUSED:
         return False
     world.act(lambda client: client.workflow(Interrupted).get(world.instance.id).resume())
+    return True
+
+
+def _undo_when_waiting(world: World) -> bool:
+    if world.instance.status().status != InstanceStatus.WAITING or not world.once("terminated"):
+        return False
+    world.act(lambda client: client.workflow(Undone).get(world.instance.id).terminate(rollback=True))
     return True
 
 
@@ -221,6 +248,16 @@ SCENARIOS = [
     Scenario("paused and resumed", Interrupted, 34, params={"action": "pause"}, act=_resume_when_paused),
     Scenario("restarted", Interrupted, 34, params={"action": "restart"}),
     Scenario("terminated", Interrupted, None, InstanceStatus.TERMINATED, params={"action": "terminate"}),
+    Scenario("rolled back", Undone, None, InstanceStatus.ERRORED, {"waits": False}, rollback=UNDONE),
+    Scenario(
+        "terminated and rolled back",
+        Undone,
+        None,
+        InstanceStatus.TERMINATED,
+        {"waits": True},
+        _undo_when_waiting,
+        rollback=UNDONE,
+    ),
     Scenario("long bodies", Long, 6),
     Scenario("another fleet", OtherFleet, 39, queues=(("default",), ("other",))),
 ]
