@@ -41,8 +41,9 @@ STATUS_TYPES = {
 LARGE = frozenset({"workflow_started", "workflow_completed", "step_completed"})
 """Their data is as large as a payload may be, so it is not written down a second time."""
 
-ROLLBACK = "rollback"
-FIRST, USUAL, LAST = 0, 1, 2
+FIRST, USUAL, UNDONE, LAST = 0, 1, 2, 3
+"""Nothing of the workflow goes on any more when the first of its steps is undone."""
+_OPEN = 2**62
 
 Known = tuple[str, str, int]
 """Which happening it is: its type, the key of its step, and its number."""
@@ -70,24 +71,25 @@ def tell(
     for attempt in attempts:
         tried.setdefault(attempt.key, []).append(attempt)
     delays = {timer.key: timer.due_at - timer.started_at for timer in timers if timer.kind == RETRY}
-    found = list(_of_instance(subject, changes))
+    found = [*_of_instance(subject, changes), *_of_rollback(subject, attempts, steps)]
     done = set()
     for row in steps:
         done.add(row.key)
-        _number(found, row.position, _of_step(row, tried.get(row.key, []), delays))
+        _number(found, row.position, row.seq, _of_step(row, tried.get(row.key, []), delays))
     for timer in timers:
         if timer.kind != RETRY and timer.key not in done:
-            _number(found, timer.position, _of_wait(timer.key, timer.started_at, timer.due_at, timer.event_type))
+            _number(found, timer.position, _OPEN, _of_wait(timer.key, timer.started_at, timer.due_at, timer.event_type))
     for key, rows in tried.items():
         if key not in done:
-            _number(found, rows[0].position, _of_attempts(key, rows, delays, settled=False))
+            _number(found, rows[0].position, _OPEN, _of_attempts(key, rows, delays, settled=False))
     return sorted(found, key=lambda happening: happening.order)
 
 
-def _number(found: list[Happening], position: int, happenings: Iterable[Happening]) -> None:
-    """By time; at the same moment in the order of calls; within one row as they are told."""
+def _number(found: list[Happening], position: int, seq: int, happenings: Iterable[Happening]) -> None:
+    """By time; at the same moment in the order of calls; within one row as they are told. Steps are undone one by one."""
     for rank, happening in enumerate(happenings):
-        happening.order = (USUAL, happening.at, position, rank)
+        undone = happening.type.startswith("rollback")
+        happening.order = (UNDONE, seq, rank) if undone else (USUAL, happening.at, position, rank)
         found.append(happening)
 
 
@@ -110,6 +112,24 @@ def _of_instance(subject: Any, changes: Sequence[Any]) -> Iterator[Happening]:
     if terminal is not None:
         error = {} if subject.error is None else {"error": shown_error(subject.error)}
         yield Happening(terminal, "", 0, subject.ended_at or subject.modified_at, error, (LAST,))
+
+
+def _of_rollback(subject: Any, attempts: Sequence[Any], steps: Sequence[Any]) -> Iterator[Happening]:
+    if subject.rollback is None:
+        return
+    plan = decode(subject.rollback)
+    begun = [
+        row.started_at for row in (*attempts, *steps) if row.started_at and identity(row.key)[0] == StepKind.ROLLBACK
+    ]
+    at = min([*begun, subject.modified_at])
+    yield Happening("rollback_started", "", 0, at, {"error": _named(plan["error"])}, (UNDONE, 0))
+    if subject.status in TERMINAL and plan["outcome"] is not None:
+        ended_at = subject.ended_at or subject.modified_at
+        if plan["outcome"] == "complete":
+            yield Happening("rollback_completed", "", 0, ended_at, {}, (UNDONE, _OPEN + 1))
+        else:
+            failure = {"error": _named(plan["failure"] or {})}
+            yield Happening("rollback_errored", "", 0, ended_at, failure, (UNDONE, _OPEN + 1))
 
 
 def _of_step(row: Any, tried: list[Any], delays: dict[str, int]) -> Iterator[Happening]:
@@ -198,9 +218,12 @@ def identity(key: str) -> tuple[str, str]:
 
 
 def prefix(kind: str) -> str:
-    return "rollback_" if kind == ROLLBACK else ""
+    return "rollback_" if kind == StepKind.ROLLBACK else ""
 
 
 def shown_error(text: str) -> dict[str, Any]:
-    data = decode(text)
+    return _named(decode(text))
+
+
+def _named(data: dict[str, Any]) -> dict[str, Any]:
     return {"name": data.get("name"), "message": data.get("message")}

@@ -156,10 +156,8 @@ class Follower:
 
 def _output_of(key: str, row: Any) -> dict[str, Any]:
     name, _, count = key.partition(":")[2].rpartition(":")
-    data: dict[str, Any] = {"step_name": f"{name}-{count}", "output": None}
-    if row is not None and row.result is not None:
-        data["output"] = shown_output(row.result, row.config)
-    return data
+    output = None if row is None else shown_output(row.result, row.config)
+    return {"step_name": f"{name}-{count}", "output": output}
 
 
 def _payload_of(type: str, subject: Any, run: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _CHANGES = Statement("""
 _ALL_OF_TYPE = Statement("SELECT data FROM @changes WHERE instance_id = :id AND type = :type ORDER BY id")
 _SUBJECT = Statement("""
     SELECT id, workflow, instance_id, run, status, params, output, error, trigger, created_at, started_at, ended_at,
-        modified_at
+        modified_at, rollback
     FROM @instances WHERE id = :id
 """)
 _STEPS = Statement("""

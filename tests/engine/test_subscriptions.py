@@ -246,6 +246,63 @@ def test_an_event_that_is_learnt_late_gets_a_later_number(bench: Bench, bodies: 
     assert "step_started two-1" in short(after[len(during) :])
 
 
+class Saga(WorkflowEntrypoint):
+    async def run(self, event: Any, step: Any) -> None:
+        undo = event.payload["undo"]
+        await step.do("book", lambda: "b", rollback=lambda ctx: None)
+        await step.do("pay", lambda: "p", rollback=Failing(times=0 if undo else 9), rollback_config=NEVER)
+        await step.do("ship", NEVER, Failing())
+
+
+def test_a_rollback_is_told_step_by_step_before_the_end(bench: Bench) -> None:
+    events = list(bench.run(Saga, {"undo": True}).subscribe())
+    told = short(events)
+    assert told[told.index("step_errored ship-1") :] == [
+        "step_errored ship-1",
+        "rollback_started",
+        "rollback_step_started pay-1",
+        "rollback_attempt_started pay-1 #1",
+        "rollback_attempt_completed pay-1 #1",
+        "rollback_step_completed pay-1",
+        "rollback_step_started book-1",
+        "rollback_attempt_started book-1 #1",
+        "rollback_attempt_completed book-1 #1",
+        "rollback_step_completed book-1",
+        "rollback_completed",
+        "workflow_errored",
+    ]
+    assert events[told.index("rollback_started")].data == {"error": {"name": "ValueError", "message": "no"}}
+
+
+def test_a_rollback_that_fails_is_told_with_its_error(bench: Bench) -> None:
+    events = list(bench.run(Saga, {"undo": False}).subscribe())
+    assert short(events)[-6:] == [
+        "rollback_step_started pay-1",
+        "rollback_attempt_started pay-1 #1",
+        "rollback_attempt_errored pay-1 #1",
+        "rollback_step_errored pay-1",
+        "rollback_errored",
+        "workflow_errored",
+    ]
+    assert events[-3].data == {"step_name": "pay-1", "error": {"name": "ValueError", "message": "no"}}
+    assert events[-2].data["error"]["name"] == "ValueError"
+
+
+def test_a_run_without_anything_to_undo_tells_no_rollback(bench: Bench) -> None:
+    assert not [event for event in finish_order(bench).subscribe() if event.type.startswith("rollback")]
+
+
+def test_what_is_sensitive_is_hidden_and_its_error_is_not(bench: Bench) -> None:
+    class Secret(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.do("token", {"sensitive": "output"}, lambda: "hunter2")
+
+    events = list(bench.run(Secret).subscribe())
+    outputs = [event.data["output"] for event in events if event.type == "step_completed"]
+    assert outputs == ["[REDACTED]"]
+    assert "hunter2" not in repr(events)
+
+
 @pytest.mark.parametrize("cursor", [-1, 1.5, "1", True, 2**40])
 def test_a_cursor_that_is_none_is_refused(bench: Bench, cursor: Any) -> None:
     instance = bench.run(Order)
