@@ -68,6 +68,7 @@ def create_celery(
         broker_connection_max_retries=None,
         broker_channel_error_retry=True,
         broker_pool_limit=10,
+        broker_transport="tasks.memory_broker:Transport" if url.startswith("memory") else None,
         broker_transport_options=_transport_options(url),
         # Nothing but our own tasks is ever imported.
         imports=["tasks.bodies"],
@@ -80,8 +81,6 @@ def _queue(name: str) -> Queue:
 
 
 def _transport_options(url: str) -> dict[str, Any]:
-    if url.startswith("memory"):
-        return {"polling_interval": 0.005}  # the default of a second would be the latency of every step
     if not url.startswith(("redis", "rediss", "unix", "sentinel", "valkey")):
         return {}
     return {

@@ -21,8 +21,8 @@ log = logging.getLogger(__name__)
 
 HURRIED = 10_000
 """Others have their turn as they come due."""
-WATCH_S = 0.003
-"""How often a file that other processes write to is looked at."""
+WATCH_S, LONGEST_WATCH_S = 0.003, 0.025
+"""How often a file that other processes write to is looked at: more and more rarely while nobody does."""
 
 
 class Host:
@@ -34,6 +34,7 @@ class Host:
         self._stop = threading.Event()
         self._stops = threading.Lock()
         self._seen: int | None = None
+        self._watch_s = WATCH_S
         self._jitter = random.Random()  # many pumps should not march in step
 
     def start(self) -> None:
@@ -109,11 +110,12 @@ class Host:
     def _watch(self, wait_s: float) -> None:
         """Wait, but not once another process has written to the file: it may have left work for this one."""
         until = monotonic() + wait_s
-        while monotonic() < until and not self._stop.wait(WATCH_S):
+        while monotonic() < until and not self._stop.wait(self._watch_s):
             seen = self.runtime.database.foreign_commits()
             if seen is not None and seen != self._seen:
-                self._seen = seen
+                self._seen, self._watch_s = seen, WATCH_S
                 return
+            self._watch_s = min(self._watch_s * 1.1, LONGEST_WATCH_S)
 
 
 def hurry(runtime: Runtime) -> None:

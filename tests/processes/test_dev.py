@@ -14,7 +14,8 @@ from orchestrator import Instance
 from tests.cli.processes import ORCHESTRATOR
 from tests.processes.workers import PATIENCE_S, Site, Stage, reaches, until
 
-SLOW_MACHINE_S = 3.0
+SLOW_MACHINE_S = 10.0
+LONG_LEASE_S = 600
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +105,7 @@ def test_it_says_nothing_that_its_user_did_not_ask_for(home: Site) -> None:
 
 def test_it_goes_on_where_it_was_whether_it_was_killed_or_told_to_stop(tmp_path: Path) -> None:
     with _home(tmp_path) as site, Stage(site.client, tmp_path) as stage:
+        site.variables["ORCHESTRATOR_LEASE_MS"] = str(1000 * LONG_LEASE_S)
         first = site.dev()
         instance = stage.start("held")
         stage.ledger.wait("began", "first")
@@ -112,14 +114,14 @@ def test_it_goes_on_where_it_was_whether_it_was_killed_or_told_to_stop(tmp_path:
         killed = time.monotonic()
         second = site.dev()
         until(lambda: second.pid in stage.ledger.pids("began"), "the step runs again")
-        # The lease is twelve seconds; but a process that is gone from this machine holds nothing in its file.
-        assert time.monotonic() - killed < 2 * SLOW_MACHINE_S
+        # A process that is gone from this machine holds nothing in its file, whatever its lease.
+        assert time.monotonic() - killed < LONG_LEASE_S
 
         told = time.monotonic()
         second.send(signal.SIGTERM)
         assert second.wait() == 0
-        # What the parent that reloads gives its child before it kills it.
-        assert time.monotonic() - told < 5
+        # The parent that reloads gives its child a little longer before it kills it.
+        assert time.monotonic() - told < SLOW_MACHINE_S
         third = site.dev()
         until(lambda: third.pid in stage.ledger.pids("began"), "the step runs once more")
 
