@@ -11,12 +11,14 @@ api = Blueprint("api", __name__, url_prefix="/api/v1")
 TAKES_QUERY = frozenset(
     f"api.{name}"
     for name in (
+        "all_aggregates",
         "list_instances",
         "list_all_instances",
         "list_audit",
         "show_instance",
         "subscribe",
         "wait_for_instance",
+        "workflow_aggregates",
     )
 )
 

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from orchestrator.client import AuditEntry, Instance, InstanceState, TokenView
-from orchestrator.inspection import InstanceDetail, InstanceView, RunView, ScheduleView, WorkflowView
+from orchestrator.inspection import (
+    AggregateRow,
+    InstanceDetail,
+    InstanceView,
+    RunView,
+    ScheduleView,
+    VersionView,
+    WorkflowView,
+)
 from web.paging import next_cursor
 from web.times import rfc3339
 
@@ -48,6 +56,14 @@ def run(view: RunView) -> dict[str, Any]:
 def schedule(view: ScheduleView) -> dict[str, Any]:
     shaped = _with_times(view.to_dict(), ("created_at", "next_at", "last_at"))
     return shaped | {"next_times": [rfc3339(at) for at in view.next_times]}
+
+
+def version(view: VersionView) -> dict[str, Any]:
+    return _with_times(view.to_dict(), ("created_at", "seen_at"))
+
+
+def aggregate(row: AggregateRow) -> dict[str, Any]:
+    return _with_times(row.to_dict(), ("at",))
 
 
 def token(view: TokenView) -> dict[str, Any]:

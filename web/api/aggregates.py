@@ -1,0 +1,48 @@
+"""REST: how often and how fast workflows and their steps ran, by hour."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from flask import jsonify
+from flask.typing import ResponseReturnValue
+from pydantic import BeforeValidator, Field
+
+from web.api import shapes
+from web.api.blueprint import api
+from web.payloads import Body, read_query
+from web.services import client, workflow_client
+from web.times import epoch_ms
+
+
+def _as_list(value: object) -> object:
+    return [word for word in value.split(",") if word] if isinstance(value, str) else value
+
+
+class AggregatesQuery(Body):
+    since: datetime | None = None
+    until: datetime | None = None
+    group_by: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=lambda: ["hour"])
+    step: str | None = Field(default=None, max_length=256)
+
+    def arguments(self) -> dict[str, Any]:
+        return {
+            "since": None if self.since is None else epoch_ms(self.since),
+            "until": None if self.until is None else epoch_ms(self.until),
+            "group_by": self.group_by,
+            "step": self.step,
+        }
+
+
+@api.get("/aggregates")
+def all_aggregates() -> ResponseReturnValue:
+    """Of all workflows."""
+    found = client().aggregates(**read_query(AggregatesQuery).arguments())
+    return jsonify(aggregates=[shapes.aggregate(row) for row in found])
+
+
+@api.get("/workflows/<workflow>/aggregates")
+def workflow_aggregates(workflow: str) -> ResponseReturnValue:
+    found = workflow_client(workflow).aggregates(**read_query(AggregatesQuery).arguments())
+    return jsonify(aggregates=[shapes.aggregate(row) for row in found])
