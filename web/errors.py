@@ -59,6 +59,8 @@ STATUS_BY_CODE = {
     # What the workflow's author can mend; a request meets these only by way of a result.
     "non_retryable": 500,
     "fatal": 500,
+    "rollback.missing": 500,
+    "rollback.terminated": 500,
     "step.error": 500,
     "step.invalid_name": 500,
     "step.invalid_config": 500,

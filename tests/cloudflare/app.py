@@ -44,6 +44,16 @@ class Sleeper(WorkflowEntrypoint):
         return "rested"
 
 
+class Booking(WorkflowEntrypoint):
+    """Undoes what it has done."""
+
+    name = "booking"
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> None:
+        await step.do("reserve", lambda: "seat 7", rollback=lambda: None)
+        await step.wait_for_event("pay", "paid")
+
+
 class Wordy(WorkflowEntrypoint):
     """More output than a list of steps shows."""
 

@@ -19,7 +19,7 @@ Fresh = Callable[[str], str]
 
 def test_workflows_are_listed_page_by_page_and_found_by_name(sdk: Cloudflare) -> None:
     names = [row.name for row in sdk.workflows.list(account_id=ACCOUNT, per_page=2)]
-    assert names == ["failing", "orders", "sleeper", "wordy"]
+    assert names == ["booking", "failing", "orders", "sleeper", "wordy"]
     first = sdk.workflows.list(account_id=ACCOUNT, per_page=2)
     assert first.result_info is not None
     assert (first.result_info.page, first.result_info.per_page, len(first.result)) == (1, 2, 2)
@@ -245,6 +245,67 @@ def test_what_happens_to_an_instance_is_followed_as_it_happens(cloud: Cloud, fre
     assert types[0] == "workflow_queued"
     assert types[-1] == "workflow_completed"
     assert "attempt_errored" in types
+
+
+def test_the_whole_output_of_a_step_is_shown_and_the_event_of_a_wait(
+    sdk: Cloudflare, cloud: Cloud, fresh: Fresh
+) -> None:
+    step = sdk.workflows.instances.step
+    wordy = cloud.create("wordy", fresh("w"), until="complete")
+    whole = step(wordy, account_id=ACCOUNT, workflow_name="wordy", name="write-1", type="step")
+    assert (whole.status, whole.output, whole.error) == ("complete", "x" * 5000, None)
+    order = cloud.order(fresh("o"))
+    of = {"account_id": ACCOUNT, "workflow_name": "orders"}
+    waiting = step(order, **of, name="manager approves-1", type="waitForEvent")
+    assert (waiting.status, waiting.output, waiting.event_type) == ("waiting", None, "approval")
+    failed = step(order, **of, name="check stock-1", type="step", attempt=1)
+    assert failed.error is not None
+    assert (failed.status, failed.error.message) == ("errored", "the warehouse does not answer")
+    cloud.client.workflow("orders").get(order).send_event("approval", {"by": "ann"})
+    cloud.reaches("orders", order, "complete")
+    assert step(order, **of, name="manager approves-1", type="waitForEvent").output == {"by": "ann"}
+    with pytest.raises(cloudflare.NotFoundError, match="never"):
+        step(order, **of, name="never-1", type="step")
+
+
+def test_the_versions_of_a_workflow_have_graphs(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    versions = sdk.workflows.versions
+    listed = list(versions.list("orders", account_id=ACCOUNT))
+    assert [(row.class_name, row.language, row.has_dag) for row in listed] == [("Orders", "python", True)]
+    shown = versions.get(listed[0].id, account_id=ACCOUNT, workflow_name="orders")
+    assert (shown.id, shown.workflow_id) == (listed[0].id, sdk.workflows.get("orders", account_id=ACCOUNT).id)
+    drawn = versions.graph(listed[0].id, account_id=ACCOUNT, workflow_name="orders")
+    assert drawn.graph is not None
+    assert drawn.graph.workflow.class_name == "Orders"
+    kinds = {node.type for node in drawn.graph.workflow.nodes}
+    assert {"step_do", "step_sleep", "step_wait_for_event"} <= kinds
+    id = cloud.order(fresh("o"))
+    assert sdk.workflows.instances.get(id, account_id=ACCOUNT, workflow_name="orders").version_id == listed[0].id
+    with pytest.raises(cloudflare.NotFoundError):
+        versions.get("none", account_id=ACCOUNT, workflow_name="orders")
+
+
+def test_a_workflow_is_configured_but_its_code_comes_with_its_workers(sdk: Cloudflare) -> None:
+    of = {"account_id": ACCOUNT, "class_name": "Failing", "script_name": "app"}
+    put = sdk.workflows.update("failing", **of, limits={"steps": 100}, schedules=[{"cron": "0 5 1 1 *"}])
+    assert (put.name, put.class_name, put.is_deleted, put.terminator_running) == ("failing", "Failing", 0, 0)
+    shown = sdk.workflows.get("failing", account_id=ACCOUNT)
+    assert shown.schedules is not None
+    assert [each.cron for each in shown.schedules] == ["0 5 1 1 *"]
+    sdk.workflows.update("failing", **of, schedules=[])
+    with pytest.raises(cloudflare.UnprocessableEntityError, match="workers have registered"):
+        sdk.workflows.update("failing", account_id=ACCOUNT, class_name="Other", script_name="app")
+
+
+def test_a_terminated_instance_undoes_what_it_has_done_on_request(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("booking", fresh("b"), until="waiting")
+    of = {"account_id": ACCOUNT, "workflow_name": "booking"}
+    sdk.workflows.instances.status.edit(id, **of, status="terminate", rollback=True)
+    cloud.reaches("booking", id, "terminated")
+    shown = sdk.workflows.instances.get(id, **of)
+    assert shown.rollback is not None
+    assert (shown.rollback.outcome, shown.rollback.error) == ("complete", None)
+    assert "rollback" in [step.type for step in shown.steps]
 
 
 def test_a_wrong_token_is_refused_as_cloudflare_does(cloud: Cloud) -> None:

@@ -14,10 +14,19 @@ Fresh = Callable[[str], str]
 
 def test_list_shows_the_workflows(cli: Wrangler) -> None:
     said = cli("list").out
-    assert "Showing 4 workflows from page 1:" in said
+    assert "Showing 5 workflows from page 1:" in said
     assert "│ sleeper │ app         │ Sleeper    │" in said
-    assert [row["name"] for row in cli("list", "--per-page", "1", "--page", "2", "--json").json] == ["orders"]
+    assert [row["name"] for row in cli("list", "--per-page", "1", "--page", "2", "--json").json] == ["failing"]
     assert "No Workflows found on page 9" in cli("list", "--page", "9").err
+
+
+def test_describe_shows_a_workflow_and_its_latest_version(cli: Wrangler, cloud: Cloud) -> None:
+    said = cli("describe", "orders").out
+    version = cloud.client.workflow("orders").versions()[0].id
+    assert "Class Name:" in said
+    assert "Orders" in said
+    assert "Latest Version:" in said
+    assert version in said
 
 
 def test_trigger_starts_an_instance_with_its_id_and_params(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
@@ -98,6 +107,15 @@ def test_instances_are_paused_resumed_restarted_and_terminated(cli: Wrangler, cl
     refused = cli.run("instances", "terminate", "sleeper", id)
     assert refused.code == 1
     assert "Cannot terminate instance since its on a finite state" in refused.err
+
+
+def test_terminate_with_rollback_undoes_what_was_done(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("booking", fresh("b"), until="waiting")
+    assert "was terminated successfully" in cli("instances", "terminate", "booking", id, "--rollback").out
+    cloud.reaches("booking", id, "terminated")
+    rollback = cloud.client.workflow("booking").get(id).status().rollback
+    assert rollback is not None
+    assert rollback["outcome"] == "complete"
 
 
 def test_an_instance_is_restarted_from_a_step(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:

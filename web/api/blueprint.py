@@ -15,6 +15,7 @@ TAKES_QUERY = frozenset(
         "list_instances",
         "list_all_instances",
         "list_audit",
+        "show_step",
         "show_instance",
         "subscribe",
         "wait_for_instance",

@@ -51,7 +51,8 @@ def create_batch(workflow: str) -> ResponseReturnValue:
         params=parsed(batch.params),
         retention=batch.instance_retention,
     )
-    created = [shapes.created(instance) for instance in made.created]
+    version = shapes.newest_version(workflow_client(workflow))
+    created = [shapes.created(instance, version) for instance in made.created]
     if isinstance(given, list):
         return ok(created)
     return ok({"created": created, "errors": [{"index": error.index, **_error(error)} for error in made.errors]})

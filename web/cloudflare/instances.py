@@ -79,14 +79,15 @@ def list_instances(workflow: str) -> ResponseReturnValue:
     cursor = next_cursor(views, query.per_page)
     if cursor is not None:
         info["cursor"] = str(cursor)
-    return ok([shapes.instance(view) for view in views], info)
+    version = shapes.newest_version(of)
+    return ok([shapes.instance(view, version) for view in views], info)
 
 
 @cloudflare.post("/workflows/<workflow>/instances", strict_slashes=False)
 @needs("trigger")
 def create_instance(workflow: str) -> ResponseReturnValue:
     instance = operations.create(workflow, read_body(CloudflareInstance).asked())
-    return ok(shapes.created(instance))
+    return ok(shapes.created(instance, shapes.newest_version(workflow_client(workflow))))
 
 
 @cloudflare.get("/workflows/<workflow>/instances/<path:instance_id>")

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.client import Instance
+from orchestrator.client import Instance, WorkflowClient
 from orchestrator.inspection import InstanceDetail, InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import schedule_of
 from orchestrator.statuses import FINITE, TRIGGER_CRON, InstanceStatus
@@ -20,6 +20,11 @@ _NAMES = uuid.UUID("6f3f9c1e-9a0b-5c57-8d0e-2f4b6f0f5a11")
 def workflow_id(name: str) -> str:
     """Cloudflare names workflows by an id as well; ours have only a name, so the id is made of it."""
     return str(uuid.uuid5(_NAMES, name))
+
+
+def newest_version(of: WorkflowClient[Any]) -> str:
+    """What new instances begin on. Lists say it of all their rows: the details of each have its own."""
+    return version_id(of.name, next((view.id for view in of.versions()), None))
 
 
 def version_id(workflow: str, version: str | None) -> str:
@@ -44,7 +49,7 @@ def workflow(view: WorkflowView, schedules: Sequence[ScheduleView]) -> dict[str,
     return shown
 
 
-def instance(view: InstanceView) -> dict[str, Any]:
+def instance(view: InstanceView, version: str) -> dict[str, Any]:
     return {
         "id": view.id,
         "status": view.status,
@@ -52,17 +57,17 @@ def instance(view: InstanceView) -> dict[str, Any]:
         "started_on": _at(view.started_at),
         "ended_on": _at(view.ended_at),
         "modified_on": rfc3339(view.modified_at),
-        "version_id": version_id(view.workflow, getattr(view, "version", None)),
+        "version_id": version,
         "workflow_id": workflow_id(view.workflow),
         "trigger_source": source(view.trigger),
     }
 
 
-def created(of: Instance) -> dict[str, Any]:
+def created(of: Instance, version: str) -> dict[str, Any]:
     return {
         "id": of.id,
         "status": str(of.status().status),
-        "version_id": version_id(of.workflow, None),
+        "version_id": version,
         "workflow_id": workflow_id(of.workflow),
         "trigger_source": "api",
     }
@@ -73,14 +78,14 @@ def detail(view: InstanceDetail, *, newest_first: bool, simple: bool) -> dict[st
         "status": view.status,
         "params": view.params,
         "trigger": {"source": source(view.trigger)},
-        "versionId": version_id(view.workflow, None),
+        "versionId": version_id(view.workflow, view.versions[-1] if view.versions else None),
         "queued": rfc3339(view.created_at),
         "start": _at(view.started_at),
         "end": _at(view.ended_at),
         "success": view.status == InstanceStatus.COMPLETE if view.status in FINITE else None,
         "error": view.error,
         "output": view.output,
-        "rollback": None,
+        "rollback": view.rollback,
         "step_count": view.step_count,
     }
     fired = schedule_of(view.id) if view.trigger == TRIGGER_CRON else None

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask.typing import ResponseReturnValue
 
+from web.access import needs
 from web.cloudflare import shapes
 from web.cloudflare.blueprint import cloudflare
 from web.cloudflare.envelope import ok
 from web.cloudflare.paging import PageQuery, page_info
-from web.payloads import read_query
+from web.payloads import Body, read_body, read_query
+from web.refusals import FieldProblem, InvalidRequest
 from web.services import client, workflow_client
 
 
@@ -24,6 +28,36 @@ def list_workflows() -> ResponseReturnValue:
     info = page_info(query.page, query.per_page, len(page), len(found))
     schedules = client().schedules()
     return ok([shapes.workflow(view, schedules) for view in page], info)
+
+
+class NewSchedule(Body):
+    cron: str
+
+
+class WorkflowSettings(Body):
+    class_name: str
+    script_name: str
+    limits: dict[str, Any] | None = None
+    concurrency: dict[str, Any] | None = None
+    default_retention: dict[str, Any] | None = None
+    schedules: list[NewSchedule] | None = None
+
+
+@cloudflare.put("/workflows/<workflow>")
+@needs("admin")
+def configure_workflow(workflow: str) -> ResponseReturnValue:
+    """The code itself comes with the workers: a class or module other than theirs is refused."""
+    of, given = workflow_client(workflow), read_body(WorkflowSettings)
+    there = of.describe()
+    if (given.class_name, given.script_name) != (there.class_name, there.module):
+        theirs = f"must be what the workers have registered: {there.class_name!r} of {there.module!r}."
+        raise InvalidRequest([FieldProblem("class_name, script_name", theirs)])
+    settings = given.model_dump(include={"limits", "concurrency", "default_retention"}, exclude_none=True)
+    if given.schedules is not None:
+        settings["schedules"] = [each.cron for each in given.schedules]
+    shown = shapes.workflow(of.configure(**settings), [])
+    named = {name: shown[name] for name in shown if name != "instances"}
+    return ok(named | {"version_id": shapes.newest_version(of), "is_deleted": 0, "terminator_running": 0})
 
 
 @cloudflare.get("/workflows/<workflow>")
