@@ -16,6 +16,7 @@ from orchestrator.errors import UsageError
 COMMANDS = {
     "list": Entry("orchestrator.cli.listing:list_instances", "List the instances of a workflow, or of all."),
     "describe": Entry("orchestrator.cli.instances:describe", "Show one instance with its steps and attempts."),
+    "step": Entry("orchestrator.cli.stepping:step", "Write the whole output of one step."),
     "runs": Entry("orchestrator.cli.history:runs", "List the runs of an instance, before and after each restart."),
     "subscribe": Entry("orchestrator.cli.history:subscribe", "Write the events of an instance as they happen."),
     "pause": Entry("orchestrator.cli.actions:pause", "Pause instances; the steps that run finish first.", "Actions"),

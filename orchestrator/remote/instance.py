@@ -6,10 +6,11 @@ import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.client import InstanceState
-from orchestrator.client.step_keys import restart_point
+from orchestrator.client.step_keys import key_of, restart_point
 from orchestrator.client.subscription import check_subscription
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout, RunNotFound
@@ -27,6 +28,35 @@ FIRST_LOOK_S, LAST_LOOK_S = 0.05, 1.0
 LONGEST_WAIT_S = 25.0
 """A server lets nobody wait much longer in one request."""
 MAX_RUN = 2**31 - 1
+
+
+class RemoteByteStream:
+    """The bytes that a step has returned as a stream; they have been fetched."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    @property
+    def size(self) -> int:
+        """In bytes."""
+        return len(self._content)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._content
+
+    def read(self) -> bytes:
+        return self._content
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStepOutput:
+    """As StepOutput."""
+
+    status: str
+    output: Any
+    error: dict[str, Any] | None
+    event_type: str | None
+    stream: RemoteByteStream | None = None
 
 
 class RemoteInstance:
@@ -59,6 +89,19 @@ class RemoteInstance:
     def runs(self) -> list[RunView]:
         """Its runs, the first one first: a restart ends one and begins the next."""
         return [record(RunView, row) for row in self._ask("GET", "runs")["runs"]]
+
+    def step(self, name: str, *, count: int = 1, type: str = "do", attempt: int | None = None) -> RemoteStepOutput:
+        """The whole output of one step of the current run, or what one of its attempts failed with.
+
+        `type` is do, sleep or waitForEvent. Raises StepNotFound, UsageError.
+        """
+        key_of(name, count, type, of="a step")
+        query = {"name": name, "count": count, "type": type, "attempt": attempt}
+        with self._must_be_there():
+            response = self._transport.send("GET", *self._place, "step", query=query)
+        if response.headers.get("content-type", "").startswith("application/octet-stream"):
+            return RemoteStepOutput("complete", None, None, None, RemoteByteStream(response.content))
+        return record(RemoteStepOutput, response.json())
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for the end, at most `timeout` seconds, and return the output.

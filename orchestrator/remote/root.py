@@ -8,8 +8,9 @@ from typing import Any, overload
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
 from orchestrator.errors import SettingsError
-from orchestrator.inspection import InstanceView, ScheduleView, WorkflowView, check_page
+from orchestrator.inspection import AggregateRow, InstanceView, ScheduleView, WorkflowView, check_page
 from orchestrator.names import check_workflow_name
+from orchestrator.remote.insight import counted
 from orchestrator.remote.records import record
 from orchestrator.remote.transport import PAGE, Transport
 from orchestrator.remote.workflow import RemoteWorkflowClient, bounds
@@ -92,6 +93,23 @@ class RemoteClient:
     def schedules(self) -> list[ScheduleView]:
         """The schedules of all workflows."""
         return [record(ScheduleView, row) for row in self.transport.get("schedules")["schedules"]]
+
+    def aggregates(
+        self,
+        since: int | None = None,
+        until: int | None = None,
+        group_by: Sequence[str] = ("hour",),
+        step: str | None = None,
+        *,
+        workflow: str | None = None,
+    ) -> list[AggregateRow]:
+        """How often and how fast workflows ran between two times (epoch ms; the last 24 hours unless given).
+
+        `group_by`: any of hour or day, workflow, step. With `step=`, or grouped by it, it is about steps. Raises
+        InvalidAggregates.
+        """
+        place = () if workflow is None else ("workflows", workflow)
+        return counted(self.transport, place, since, until, group_by, step)
 
     def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
         """So many instances of a list, asked for page by page."""

@@ -17,6 +17,7 @@ from orchestrator.errors import InstanceNotFound, RequestRefused
 from orchestrator.inspection import InstanceView, WorkflowView, check_page
 from orchestrator.names import MAX_INSTANCE_ID, check_instance_id, is_text
 from orchestrator.remote.address import can_be_in_a_path
+from orchestrator.remote.insight import RemoteInsight
 from orchestrator.remote.instance import RemoteInstance
 from orchestrator.remote.records import record, to_text
 from orchestrator.remote.schedules import RemoteScheduleActions
@@ -34,7 +35,7 @@ class RemoteBatchCreated:
     errors: list[BatchError]
 
 
-class RemoteWorkflowClient(RemoteScheduleActions[P]):
+class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
     def __init__(self, client: RemoteClient, name: str, definition: Definition | None) -> None:
         self.client = client
         self.name = name
