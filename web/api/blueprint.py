@@ -15,11 +15,6 @@ TAKES_QUERY = frozenset(
         "list_instances",
         "list_all_instances",
         "list_audit",
-<<<<<<< HEAD
-=======
-        "aggregates",
-        "aggregates_of_all",
->>>>>>> cebafb7 (Versions, graphs, numbers and whole step outputs from the command line, over REST and from the HTTP client)
         "show_step",
         "show_instance",
         "subscribe",
