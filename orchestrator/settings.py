@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from orchestrator.errors import SettingsError
+from orchestrator.errors import InvalidRetention, SettingsError
+from orchestrator.retention import kept_ms
 from orchestrator.serialization import MAX_PAYLOAD_BYTES
 
 PREFIX = "ORCHESTRATOR_"
@@ -109,10 +110,24 @@ class Settings(BaseSettings):
         ge=0,
         description="A moment of a schedule that nobody was there for is made up for if it was the last one and so long ago.",
     )
+    success_retention: str = Field(
+        "30 days",
+        description="How long complete and terminated instances are kept, unless they or their workflow say so.",
+    )
+    error_retention: str = Field("30 days", description='The same of errored ones. "forever" keeps them.')
     hot_instances: int = Field(256, ge=0, description="Instances a process keeps alive between two wake-ups.")
     max_abandoned: int = Field(
         8, gt=0, description="Bodies past their timeout a process carries before it is recycled."
     )
+
+    @field_validator("success_retention", "error_retention")
+    @classmethod
+    def _check_retention(cls, given: str) -> str:
+        try:
+            kept_ms(given, "it")
+        except InvalidRetention as error:
+            raise ValueError(error.message) from None
+        return given
 
     def __init__(self, **given: Any) -> None:
         try:
@@ -123,6 +138,10 @@ class Settings(BaseSettings):
                 for problem in error.errors()
             )
             raise SettingsError(f"A setting is not valid: {problems}.") from None
+
+    def keep_ms(self, *, errored: bool) -> int:
+        """How long an ended instance is kept if nothing else says so."""
+        return kept_ms(self.error_retention if errored else self.success_retention, "retention") or 0
 
     @property
     def celery_broker_url(self) -> str | None:

@@ -8,6 +8,7 @@ from orchestrator.client.outputs import StepOutput
 from orchestrator.client.root import Client, load_doorbell
 from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
+from orchestrator.engine.jobs import BulkJob
 
 __all__ = [
     "ROLES",
@@ -16,6 +17,7 @@ __all__ = [
     "BatchCreated",
     "BatchDeleted",
     "BatchError",
+    "BulkJob",
     "Client",
     "Instance",
     "InstanceEvent",

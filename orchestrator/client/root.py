@@ -168,6 +168,10 @@ class Client:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    def forget(self, workflow: str) -> None:
+        """What is remembered of a workflow may not hold any more."""
+        self._queues.pop(workflow, None)
+
     def _queue_of(self, name: str) -> str:
         if name not in self._queues:
             with self.reading() as connection:

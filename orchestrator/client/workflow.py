@@ -14,8 +14,9 @@ from orchestrator.client import batches
 from orchestrator.client.batches import BatchCreated, BatchDeleted
 from orchestrator.client.instance import Instance
 from orchestrator.client.schedules import ScheduleActions
-from orchestrator.engine import admission, configuration
+from orchestrator.engine import admission, configuration, jobs
 from orchestrator.engine.admission import New
+from orchestrator.engine.jobs import BulkJob
 from orchestrator.errors import InstanceNotFound, VersionNotFound, WorkflowNotFound
 from orchestrator.inspection import AggregateRow, InstanceView, VersionView, WorkflowView
 from orchestrator.names import is_text
@@ -138,6 +139,22 @@ class WorkflowClient(ScheduleActions[P]):
         """How many instances a list without a limit would have."""
         with self.client.reading() as connection:
             return inspection.count_instances(connection, self.name, statuses=status, since=since, until=until)
+
+    def terminate_all(self, status: Sequence[str] | None = None) -> BulkJob:
+        """Terminate all instances there are now, or those in some statuses, in the background.
+
+        Raises UsageError for a status that can't be terminated.
+        """
+        return jobs.terminate_all(self.client.desk, self.name, status)
+
+    def delete(self) -> BulkJob:
+        """Forget the workflow and its schedules, and remove the instances there are now in the background.
+
+        A worker that still has its class registers it again when it starts.
+        """
+        job = jobs.delete(self.client.desk, self.name)
+        self.client.forget(self.name)
+        return job
 
     def configure(self, **settings: Any) -> WorkflowView:
         """Set `limits`, `concurrency`, `default_retention` or `schedules` from outside; this counts more than what the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from orchestrator.engine import publishing, rollups
+from orchestrator.engine import housekeeping, publishing, rollups
 from orchestrator.engine.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -41,8 +41,9 @@ class Chores:
 
 def do(runtime: Runtime) -> bool:
     """One round. Whether there is more to do at once."""
-    counted = rollups.count_some(runtime.database, runtime.worker_id)
+    more = rollups.count_some(runtime.database, runtime.worker_id) > 0
+    more = housekeeping.tidy(runtime) or more
     if runtime.publisher is None:
-        return counted > 0
+        return more
     published = publishing.publish_some(runtime.database, runtime.settings, runtime.publisher, runtime.worker_id)
-    return counted > 0 or published == publishing.BATCH
+    return published == publishing.BATCH or more

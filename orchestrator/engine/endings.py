@@ -103,6 +103,7 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
         ended = instances.finish(
             connection, id=identity.pk, fence=activation.fence, status=status, output=output, error=error, now=now,
             version=activation.version,
+            keep_ms=runtime.settings.keep_ms(errored=status == InstanceStatus.ERRORED),
         )  # fmt: skip
         if ended:
             publishing.note(runtime.settings, connection, identity.pk, publishing.ENDED[status], now)

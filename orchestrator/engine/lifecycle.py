@@ -91,7 +91,8 @@ def terminate(desk: Desk, pk: int, *, undo: bool = False) -> bool:
                 instances.request_rollback(connection, pk, rollback=text, ring_at=now + desk.grace_ms, now=now)
             return row.rollback is None
         outcome = None if row.rollback is None else rollback.given_up(row.rollback)
-        instances.terminate(connection, pk, now=now, rollback=outcome)
+        keep_ms = desk.settings.keep_ms(errored=False)
+        instances.terminate(connection, pk, now=now, keep_ms=keep_ms, rollback=outcome)
         publishing.note(desk.settings, connection, pk, publishing.ENDED[_S.TERMINATED], now)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orchestrator.clock import Clock
 from orchestrator.doorbell import Ring
-from orchestrator.engine import pump
+from orchestrator.engine import housekeeping, pump
 from orchestrator.engine.activation import advance
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.step_runs import run_steps
@@ -40,6 +40,8 @@ def run_until_idle(runtime: Runtime, doorbell: LocalDoorbell) -> None:
     """Answer every ring and do what is due, until nothing is left to do at this moment."""
     while True:
         pump.tick(runtime)
+        while housekeeping.tidy(runtime):
+            pass
         ring = doorbell.due()
         if ring is None:
             return

@@ -17,14 +17,12 @@ from orchestrator.engine import schedules, slots
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
-from orchestrator.store import agenda, attempts, instances, removals, streams, timers, workers
+from orchestrator.store import agenda, attempts, instances, streams, timers, workers
 from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-PIECE = 2000
-"""Rows to delete in one transaction: few enough that nobody who works waits for it noticeably."""
 CHUNKS = 8
 """Chunks of a stream to delete in one transaction. SQLite has to walk through the pages of each: about 5 ms a chunk."""
 
@@ -62,13 +60,11 @@ def tick(runtime: Runtime) -> int:
         unanswered, queues=runtime.queues, idle=runtime.idle, published=runtime.doorbell.failures == failures
     )
     cleared = 0
-    if due.removals is not None:
-        cleared = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=PIECE))
     if due.streams is not None:
-        cleared += database.transaction(lambda c: streams.purge(c, limit=CHUNKS))
-    if len(rings) >= BATCH or cleared >= PIECE:
+        cleared = database.transaction(lambda c: streams.purge(c, limit=CHUNKS))
+    if len(rings) >= BATCH or cleared:
         return 0
-    return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
+    return _until_next(due, now, settings.pump_ms, bool(rings))
 
 
 def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None = None) -> list[str]:

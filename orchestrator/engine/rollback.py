@@ -290,8 +290,9 @@ def _end(activation: Activation, plan: Plan, text: str | None) -> None:
 
     def work(connection: Connection) -> bool:
         ended = instances.end_rollback(
-            connection, id=identity.pk, fence=activation.fence, status=plan.ends, rollback=text, now=now
-        )
+            connection, id=identity.pk, fence=activation.fence, status=plan.ends, rollback=text, now=now,
+            keep_ms=runtime.settings.keep_ms(errored=plan.ends == InstanceStatus.ERRORED),
+        )  # fmt: skip
         if ended:
             publishing.note(runtime.settings, connection, identity.pk, publishing.ENDED[InstanceStatus(plan.ends)], now)
             timers.delete_all(connection, identity.pk)

@@ -12,7 +12,6 @@ _NEXT = Statement("""
         (SELECT min(ring_at) FROM @timers WHERE ring_at IS NOT NULL) AS timers,
         (SELECT min(ring_at) FROM @attempts WHERE ring_at IS NOT NULL) AS ready,
         (SELECT min(deadline_at) FROM @attempts WHERE state = 'running') AS deadlines,
-        (SELECT min(id) FROM @removals) AS removals,
         (SELECT min(id) FROM @streams WHERE state = 'dropped') AS streams,
         (SELECT min(next_at) FROM @schedules WHERE next_at IS NOT NULL) AS schedules,
         (SELECT 1 FROM @instances WHERE place IS NOT NULL LIMIT 1) AS in_line,
@@ -20,7 +19,18 @@ _NEXT = Statement("""
         (SELECT min(heartbeat_at) FROM @workers) AS heartbeats
 """)
 
+_HOUSEWORK = Statement("""
+    SELECT (SELECT min(expires_at) FROM @instances WHERE expires_at IS NOT NULL) AS expiries,
+        (SELECT min(id) FROM @removals) AS removals,
+        (SELECT min(run_at) FROM @jobs) AS jobs
+""")
+
 
 def upcoming(connection: Connection) -> Row:
     """When each kind of work is next due (epoch ms), None where there is none."""
     return _NEXT(connection).one()
+
+
+def housework(connection: Connection) -> Row:
+    """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on."""
+    return _HOUSEWORK(connection).one()

@@ -61,9 +61,15 @@ _GIVE_BACK = Statement("""
         version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
-_FINISH_TEXT = """
+# When it may be removed: as it says itself, or its workflow, or (keep_ms) the settings.
+_EXPIRES = """expires_at = :now + coalesce(
+            CASE :errored WHEN 1 THEN error_retention_ms ELSE success_retention_ms END,
+            (SELECT CASE :errored WHEN 1 THEN w.error_retention_ms ELSE w.success_retention_ms END
+                FROM @workflows w WHERE w.name = workflow),
+            CAST(:keep_ms AS bigint))"""
+_FINISH_TEXT = f"""
     UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
-        ended_at = :now, modified_at = :now, version = coalesce(:version, version)
+        ended_at = :now, modified_at = :now, version = coalesce(:version, version), {_EXPIRES}
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND rollback IS NULL
 """
 _FINISH = Statement(_FINISH_TEXT)
@@ -89,9 +95,9 @@ _BEGIN_ROLLBACK = Statement("""
         rollback = :rollback, error = coalesce(:error, error), ring_at = :ring_at, lost = 0, modified_at = :now
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
-_END_ROLLBACK = Statement("""
+_END_ROLLBACK = Statement(f"""
     UPDATE @instances SET holder = NULL, status = :status, rollback = :rollback, ring_at = NULL, ended_at = :now,
-        modified_at = :now
+        modified_at = :now, {_EXPIRES}
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 # A fence whose claim was let go stands until the next claim, and is worth nothing: who let go without hearing of it, as
@@ -125,10 +131,9 @@ _SET_STATUS = Statement("""
         ring_at = :ring_at, place = NULL
     WHERE id = :id
 """)
-_TERMINATE = Statement("""
+_TERMINATE = Statement(f"""
     UPDATE @instances SET status = 'terminated', fence = fence + 1, holder = NULL, ring_at = NULL, paused_at = NULL,
-        place = NULL, rollback = :rollback,
-        ended_at = :now, modified_at = :now
+        place = NULL, rollback = :rollback, ended_at = :now, modified_at = :now, {_EXPIRES}
     WHERE id = :id
 """)
 _CLEAR_LOST = Statement("UPDATE @instances SET lost = 0 WHERE id = :id AND fence = :fence")
@@ -138,6 +143,10 @@ _UNCOUNTED = Statement("SELECT run FROM @ended WHERE instance = :id")
 _LOCK_IDS = Statement(
     "SELECT id, instance_id, queue FROM @instances WHERE workflow = :workflow AND instance_id IN :ids ORDER BY id {lock}",
     "ids",
+)
+_LOCK_SOME = Statement("SELECT id, queue FROM @instances WHERE id IN :keys ORDER BY id {lock}", "keys")
+_EXPIRED = Statement(
+    "SELECT id FROM @instances WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit {skip_locked}"
 )
 _REMOVE = Statement("DELETE FROM @instances WHERE id IN :keys", "keys")
 _HELD_BY = Statement(
@@ -245,11 +254,16 @@ def finish(
     output: str | None,
     error: str | None,
     now: int,
+    keep_ms: int,
     version: str | None = None,
 ) -> bool:
-    """False if the fence has moved on, or a rollback was asked for."""
+    """End it; False if the fence has moved on, or a rollback was asked for.
+
+    `keep_ms`: how long to keep it if neither it nor its workflow says so.
+    """
     values = {"id": id, "fence": fence, "status": status, "output": output, "error": error, "now": now}
     values["version"] = version
+    values |= {"errored": int(status == InstanceStatus.ERRORED), "keep_ms": keep_ms}
     if connection.dialect.name == "postgresql":
         return _FINISH_AND_NOTE(connection, values).rowcount == 1
     return _FINISH(connection, values).rowcount == 1 and note_ended(connection, id, status=status, now=now)
@@ -273,8 +287,11 @@ def begin_rollback(
     return _BEGIN_ROLLBACK(connection, values).rowcount == 1
 
 
-def end_rollback(connection: Connection, *, id: int, fence: int, status: str, rollback: str | None, now: int) -> bool:
-    values = {"id": id, "fence": fence, "status": status, "rollback": rollback, "now": now}
+def end_rollback(
+    connection: Connection, *, id: int, fence: int, status: str, rollback: str | None, now: int, keep_ms: int
+) -> bool:
+    values = {"id": id, "fence": fence, "status": status, "rollback": rollback, "now": now, "keep_ms": keep_ms}
+    values["errored"] = int(status == InstanceStatus.ERRORED)
     return _END_ROLLBACK(connection, values).rowcount == 1 and note_ended(connection, id, status=status, now=now)
 
 
@@ -325,8 +342,8 @@ def set_status(
     _SET_STATUS(connection, id=id, status=status, now=now, paused_at=paused_at, ring_at=ring_at)
 
 
-def terminate(connection: Connection, id: int, *, now: int, rollback: str | None = None) -> None:
-    _TERMINATE(connection, id=id, now=now, rollback=rollback)
+def terminate(connection: Connection, id: int, *, now: int, keep_ms: int, rollback: str | None = None) -> None:
+    _TERMINATE(connection, id=id, now=now, errored=0, keep_ms=keep_ms, rollback=rollback)
     note_ended(connection, id, status=InstanceStatus.TERMINATED, now=now)
 
 
@@ -346,6 +363,16 @@ def delete_ids(connection: Connection, workflow: str, ids: Sequence[str]) -> Seq
     if found:
         remove(connection, [row.id for row in found])
     return found
+
+
+def lock_some(connection: Connection, keys: Sequence[int]) -> Sequence[InstanceRow]:
+    """(id, queue)"""
+    return _LOCK_SOME(connection, keys=list(keys)).all()
+
+
+def expired(connection: Connection, *, now: int, limit: int) -> list[int]:
+    """The keys of instances that were kept for long enough, locked."""
+    return _EXPIRED(connection, now=now, limit=limit).scalars()
 
 
 def remove(connection: Connection, keys: Sequence[int]) -> None:

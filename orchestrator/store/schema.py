@@ -236,6 +236,20 @@ stream_chunks = Table(
     Column("data", LargeBinary, nullable=False),
 )
 
+jobs = Table(  # what goes over all instances of a workflow in the background
+    PREFIX + "jobs",
+    metadata,
+    _key(),
+    Column("kind", String(16), nullable=False),
+    Column("workflow", String(64), nullable=False),
+    Column("statuses", Text, nullable=False),
+    Column("last", BigInteger, nullable=False),  # the instance it has come to
+    Column("up_to", BigInteger, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("run_at", BigInteger, nullable=False),  # when somebody may go on with it
+    UniqueConstraint("kind", "workflow", name="uq_orchestrator_jobs_kind"),
+)
+
 removals = Table(  # instances that are gone, whose rows in other tables are still to be taken down, in small pieces
     PREFIX + "removals",
     metadata,

@@ -22,6 +22,7 @@ _SET_SETTINGS = Statement("""
         error_retention_ms = :error_retention_ms
     WHERE name = :name
 """)
+_REMOVE = Statement("DELETE FROM @workflows WHERE name = :name")
 _QUEUES = Statement("SELECT name, queue FROM @workflows")
 
 
@@ -36,6 +37,10 @@ def settings(connection: Connection, name: str) -> Row | None:
 
 def set_settings(connection: Connection, **values: Any) -> None:
     _SET_SETTINGS(connection, values)
+
+
+def remove(connection: Connection, name: str) -> None:
+    _REMOVE(connection, name=name)
 
 
 def queues(connection: Connection) -> dict[str, str]:

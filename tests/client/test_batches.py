@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from orchestrator import WorkflowClient, WorkflowEntrypoint
 from orchestrator.doorbell import Ring
-from orchestrator.engine import pump
+from orchestrator.engine import housekeeping
 from orchestrator.errors import (
     InstanceAlreadyExists,
     InvalidBatch,
@@ -199,7 +199,7 @@ def test_a_batch_delete_removes_all_there_is_and_reports_each_position(bench: Be
         (4, "missing", 10400),
     ]
     assert ids(bench) == ["c"]
-    bench.work()
+    bench.tidy()
     assert len(bench.rows("SELECT * FROM @steps")) == 1
     assert bench.rows("SELECT * FROM @removals") == []
     assert counting.create({"n": 1}, id="a").id == "a"
@@ -243,7 +243,7 @@ def test_what_a_deleted_instance_stored_goes_in_small_pieces(bench: Bench, echo:
     assert echo.delete_batch(["large"]).errors == []
     left = []
     for _ in range(4):
-        pump.tick(bench.runtime)
+        housekeeping.tidy(bench.runtime)
         left.append(bench.rows("SELECT count(*) FROM @steps")[0][0])
     assert left == [2500, 500, 0, 0]
     assert bench.rows("SELECT * FROM @removals") == []

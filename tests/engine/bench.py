@@ -13,6 +13,7 @@ from orchestrator.authoring.registry import Registry
 from orchestrator.client import Instance
 from orchestrator.doorbell import Ring
 from orchestrator.durations import Duration
+from orchestrator.engine import housekeeping, rollups
 from orchestrator.engine.local import LocalDoorbell, run_until_idle
 from orchestrator.engine.runtime import Runtime
 from orchestrator.inspection import InstanceDetail, StepView
@@ -101,6 +102,11 @@ class Bench:
         """Let time pass, then do what has become due."""
         self.clock.advance(duration)
         self.work()
+
+    def tidy(self) -> None:
+        """Count what has ended and remove what may go, as a process does beside its work."""
+        while rollups.count_some(self.database, self.runtime.worker_id) or housekeeping.tidy(self.runtime):
+            pass
 
     def restart_process(self) -> None:
         """Forget everything a process keeps in memory: what comes next is replayed from the journal."""

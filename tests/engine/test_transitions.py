@@ -187,7 +187,7 @@ def test_nobody_takes_up_an_instance_that_is_paused_or_has_ended(bench: Bench, s
     instance = MAKE[status](bench)
     (before,) = bench.rows("SELECT * FROM @instances")
     advance(bench.runtime, before.id)
-    bench.after("400 days")
+    bench.after("29 days")
     assert bench.rows("SELECT * FROM @instances") == [before]
     assert bench.doorbell.due() is None
     assert instance.status().status == status

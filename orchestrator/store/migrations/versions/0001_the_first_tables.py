@@ -57,6 +57,15 @@ def upgrade() -> None:
     with op.batch_alter_table('orchestrator_changes', schema=None) as batch_op:
         batch_op.create_index('ix_orchestrator_changes_instance_id', ['instance_id', 'run', 'id'], unique=False)
 
+    op.create_table('orchestrator_ended',
+    sa.Column('instance', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.Column('run', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('status', sa.String(length=16), nullable=False),
+    sa.Column('started_at', sa.BigInteger(), nullable=True),
+    sa.Column('ended_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('instance', 'run')
+    )
     op.create_table('orchestrator_events',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('instance_id', sa.BigInteger(), nullable=False),
@@ -121,26 +130,17 @@ def upgrade() -> None:
         batch_op.create_index('ix_orchestrator_instances_status', ['status', 'workflow', 'id'], unique=False)
         batch_op.create_index('ix_orchestrator_instances_workflow', ['workflow', 'id'], unique=False)
 
-    op.create_table('orchestrator_streams',
+    op.create_table('orchestrator_jobs',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
-    sa.Column('owner_id', sa.BigInteger(), nullable=False),
-    sa.Column('run', sa.Integer(), nullable=False),
-    sa.Column('key', sa.Text(), nullable=False),
-    sa.Column('worker', sa.String(length=64), nullable=True),
-    sa.Column('state', sa.String(length=8), nullable=False),
-    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.Column('kind', sa.String(length=16), nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('statuses', sa.Text(), nullable=False),
+    sa.Column('last', sa.BigInteger(), nullable=False),
+    sa.Column('up_to', sa.BigInteger(), nullable=False),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('run_at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id'),
-    sqlite_autoincrement=True
-    )
-    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
-        batch_op.create_index('ix_orchestrator_streams_owner_id', ['owner_id'], unique=False)
-        batch_op.create_index('ix_orchestrator_streams_state', ['state', 'id'], unique=False, postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
-
-    op.create_table('orchestrator_stream_chunks',
-    sa.Column('stream_id', sa.BigInteger(), autoincrement=False, nullable=False),
-    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('data', sa.LargeBinary(), nullable=False),
-    sa.PrimaryKeyConstraint('stream_id', 'number')
+    sa.UniqueConstraint('kind', 'workflow', name='uq_orchestrator_jobs_kind')
     )
     op.create_table('orchestrator_leases',
     sa.Column('name', sa.String(length=64), nullable=False),
@@ -156,6 +156,16 @@ def upgrade() -> None:
     with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
         batch_op.create_index('ix_orchestrator_messages_at', ['at'], unique=False)
 
+    op.create_table('orchestrator_outbox',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('instance', sa.String(length=271), nullable=False),
+    sa.Column('version', sa.String(length=64), nullable=True),
+    sa.Column('type', sa.String(length=16), nullable=False),
+    sa.Column('at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sqlite_autoincrement=True
+    )
     op.create_table('orchestrator_rejected',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('message_id', sa.String(length=255), nullable=True),
@@ -166,24 +176,9 @@ def upgrade() -> None:
     sa.Column('at', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('id')
     )
-    op.create_table('orchestrator_versions',
-    sa.Column('workflow', sa.String(length=64), nullable=False),
-    sa.Column('id', sa.String(length=64), nullable=False),
-    sa.Column('class_name', sa.Text(), nullable=False),
-    sa.Column('module', sa.Text(), nullable=False),
-    sa.Column('graph', sa.Text(), nullable=True),
-    sa.Column('created_at', sa.BigInteger(), nullable=False),
-    sa.Column('seen_at', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('workflow', 'id')
-    )
-    op.create_table('orchestrator_ended',
-    sa.Column('instance', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.Column('run', sa.Integer(), autoincrement=False, nullable=False),
-    sa.Column('workflow', sa.String(length=64), nullable=False),
-    sa.Column('status', sa.String(length=16), nullable=False),
-    sa.Column('started_at', sa.BigInteger(), nullable=True),
-    sa.Column('ended_at', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('instance', 'run')
+    op.create_table('orchestrator_removals',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
+    sa.PrimaryKeyConstraint('id')
     )
     op.create_table('orchestrator_rollups',
     sa.Column('hour', sa.BigInteger(), autoincrement=False, nullable=False),
@@ -219,20 +214,6 @@ def upgrade() -> None:
     sa.Column('b20', sa.BigInteger(), nullable=False),
     sa.Column('b21', sa.BigInteger(), nullable=False),
     sa.PrimaryKeyConstraint('hour', 'workflow', 'kind', 'step', 'outcome')
-    )
-    op.create_table('orchestrator_outbox',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
-    sa.Column('workflow', sa.String(length=64), nullable=False),
-    sa.Column('instance', sa.String(length=271), nullable=False),
-    sa.Column('version', sa.String(length=64), nullable=True),
-    sa.Column('type', sa.String(length=16), nullable=False),
-    sa.Column('at', sa.BigInteger(), nullable=False),
-    sa.PrimaryKeyConstraint('id'),
-    sqlite_autoincrement=True
-    )
-    op.create_table('orchestrator_removals',
-    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
-    sa.PrimaryKeyConstraint('id')
     )
     op.create_table('orchestrator_runs',
     sa.Column('instance_id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), autoincrement=False, nullable=False),
@@ -281,6 +262,27 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('seq'),
     sa.UniqueConstraint('instance_id', 'run', 'key', name='uq_orchestrator_steps_key')
     )
+    op.create_table('orchestrator_stream_chunks',
+    sa.Column('stream_id', sa.BigInteger(), autoincrement=False, nullable=False),
+    sa.Column('number', sa.Integer(), autoincrement=False, nullable=False),
+    sa.Column('data', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('stream_id', 'number')
+    )
+    op.create_table('orchestrator_streams',
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
+    sa.Column('owner_id', sa.BigInteger(), nullable=False),
+    sa.Column('run', sa.Integer(), nullable=False),
+    sa.Column('key', sa.Text(), nullable=False),
+    sa.Column('worker', sa.String(length=64), nullable=True),
+    sa.Column('state', sa.String(length=8), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('id'),
+    sqlite_autoincrement=True
+    )
+    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
+        batch_op.create_index('ix_orchestrator_streams_owner_id', ['owner_id'], unique=False)
+        batch_op.create_index('ix_orchestrator_streams_state', ['state', 'id'], unique=False, postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
+
     op.create_table('orchestrator_timers',
     sa.Column('instance_id', sa.BigInteger(), autoincrement=False, nullable=False),
     sa.Column('key', sa.Text(), nullable=False),
@@ -307,6 +309,16 @@ def upgrade() -> None:
     sa.Column('revoked_at', sa.BigInteger(), nullable=True),
     sa.Column('used_at', sa.BigInteger(), nullable=True),
     sa.PrimaryKeyConstraint('id')
+    )
+    op.create_table('orchestrator_versions',
+    sa.Column('workflow', sa.String(length=64), nullable=False),
+    sa.Column('id', sa.String(length=64), nullable=False),
+    sa.Column('class_name', sa.Text(), nullable=False),
+    sa.Column('module', sa.Text(), nullable=False),
+    sa.Column('graph', sa.Text(), nullable=True),
+    sa.Column('created_at', sa.BigInteger(), nullable=False),
+    sa.Column('seen_at', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('workflow', 'id')
     )
     op.create_table('orchestrator_workers',
     sa.Column('id', sa.String(length=64), nullable=False),
@@ -337,34 +349,34 @@ def downgrade() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_table('orchestrator_workflows')
     op.drop_table('orchestrator_workers')
+    op.drop_table('orchestrator_versions')
     op.drop_table('orchestrator_tokens')
     with op.batch_alter_table('orchestrator_timers', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_timers_ring_at', postgresql_where=sa.text('ring_at IS NOT NULL'), sqlite_where=sa.text('ring_at IS NOT NULL'))
 
     op.drop_table('orchestrator_timers')
+    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
+        batch_op.drop_index('ix_orchestrator_streams_state', postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
+        batch_op.drop_index('ix_orchestrator_streams_owner_id')
+
+    op.drop_table('orchestrator_streams')
+    op.drop_table('orchestrator_stream_chunks')
     op.drop_table('orchestrator_steps')
     with op.batch_alter_table('orchestrator_schedules', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_schedules_next_at', postgresql_where=sa.text('next_at IS NOT NULL'), sqlite_where=sa.text('next_at IS NOT NULL'))
 
     op.drop_table('orchestrator_schedules')
     op.drop_table('orchestrator_runs')
-    op.drop_table('orchestrator_removals')
-    op.drop_table('orchestrator_outbox')
     op.drop_table('orchestrator_rollups')
-    op.drop_table('orchestrator_ended')
-    op.drop_table('orchestrator_versions')
+    op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_rejected')
+    op.drop_table('orchestrator_outbox')
     with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_messages_at')
 
     op.drop_table('orchestrator_messages')
     op.drop_table('orchestrator_leases')
-    op.drop_table('orchestrator_stream_chunks')
-    with op.batch_alter_table('orchestrator_streams', schema=None) as batch_op:
-        batch_op.drop_index('ix_orchestrator_streams_state', postgresql_where=sa.text("state <> 'complete'"), sqlite_where=sa.text("state <> 'complete'"))
-        batch_op.drop_index('ix_orchestrator_streams_owner_id')
-
-    op.drop_table('orchestrator_streams')
+    op.drop_table('orchestrator_jobs')
     with op.batch_alter_table('orchestrator_instances', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_instances_workflow')
         batch_op.drop_index('ix_orchestrator_instances_status')
@@ -378,6 +390,7 @@ def downgrade() -> None:
         batch_op.drop_index('ix_orchestrator_events_instance_id')
 
     op.drop_table('orchestrator_events')
+    op.drop_table('orchestrator_ended')
     with op.batch_alter_table('orchestrator_changes', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_changes_instance_id')
 

@@ -1,0 +1,39 @@
+"""Removes instances that were kept for long enough and what removed ones have left, a little at a time, beside the work."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from orchestrator.engine import jobs
+from orchestrator.engine.admission import Desk
+from orchestrator.engine.runtime import Runtime
+from orchestrator.store import agenda, instances, removals
+
+BATCH = 100
+"""Instances to remove in one transaction."""
+ROWS = 2000
+"""Rows to delete in one transaction: few enough that nobody who works waits for it noticeably."""
+
+
+def tidy(runtime: Runtime) -> bool:
+    """One round. Whether there is more to do at once."""
+    database, now = runtime.database, runtime.clock.now_ms()
+    with database.read() as connection:
+        due = agenda.housework(connection)
+    more = False
+    if due.jobs is not None and due.jobs <= now:
+        more = jobs.go_on(Desk(database, runtime.settings, runtime.doorbell, runtime.notifier))
+    if due.expiries is not None and due.expiries <= now:
+        more = database.transaction(lambda c: _expire(c, now)) == BATCH or more
+        due_removals: int | None = 0
+    else:
+        due_removals = due.removals
+    if due_removals is not None:
+        more = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=ROWS)) > 0 or more
+    return more
+
+
+def _expire(connection: Connection, now: int) -> int:
+    keys = instances.expired(connection, now=now, limit=BATCH)
+    instances.remove(connection, keys)
+    return len(keys)
