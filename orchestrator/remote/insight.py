@@ -59,8 +59,8 @@ def counted(
     step: str | None,
 ) -> list[AggregateRow]:
     query = {
-        "date_start": None if since is None else to_text(since),
-        "date_end": None if until is None else to_text(until),
+        "since": None if since is None else to_text(since),
+        "until": None if until is None else to_text(until),
         "group_by": ",".join(group_by),
         "step": step,
     }

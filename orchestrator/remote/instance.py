@@ -15,7 +15,7 @@ from orchestrator.client.subscription import check_subscription
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout, RunNotFound
 from orchestrator.inspection import InstanceDetail, RunView
-from orchestrator.names import check_event_type
+from orchestrator.names import check_event_type, step_label
 from orchestrator.remote.records import record
 from orchestrator.remote.subscription import RemoteSubscription
 from orchestrator.serialization import encode
@@ -96,7 +96,7 @@ class RemoteInstance:
         `type` is do, sleep or waitForEvent. Raises StepNotFound, UsageError.
         """
         key_of(name, count, type, of="a step")
-        query = {"name": name, "count": count, "type": type, "attempt": attempt}
+        query = {"name": step_label(name, count), "type": type, "attempt": attempt}
         with self._must_be_there():
             response = self._transport.send("GET", *self._place, "step", query=query)
         if response.headers.get("content-type", "").startswith("application/octet-stream"):
