@@ -114,8 +114,8 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
                 "restart",
                 row.status,
                 actions,
-                "Cannot restart an instance that is rolled back: the new run would meet what is half undone. Wait until "
-                f"it has ended, or terminate it; actions allowed now: {', '.join(actions)}.",
+                f"Cannot restart an instance that is {row.status} and half undone: a new run would meet what is left of it. "
+                f"Wait until it has ended, or terminate it; actions allowed now: {', '.join(actions)}.",
             )
         position = None if from_ is None else _position(connection, row, from_)
         timers.delete_all(connection, pk)

@@ -22,6 +22,7 @@ def judge(world: World, scenario: Scenario) -> list[str]:
         found.append(f"ended as {state.status} with {state.output!r} and {state.error}")
     if state.rollback != scenario.rollback:
         found.append(f"its rollback came to {state.rollback}")
+    found += out_of_order(world.bodies)
     if twice := world.began_twice():
         found.append(f"the same attempt began twice: {twice}")
     with world.database.read() as connection:
@@ -58,7 +59,7 @@ def miscounted(connection: Connection, pk: int, bodies: list[tuple[int, str, int
     found = []
     failed = _rows(connection, "SELECT * FROM orchestrator_attempts WHERE instance_id = :id ORDER BY id", pk)
     for step in _rows(connection, "SELECT * FROM orchestrator_steps WHERE instance_id = :id", pk):
-        if not step["key"].startswith("do:"):
+        if not step["key"].startswith(("do:", "rollback:")):
             continue
         identity = (step["run"], step["key"])
         numbers = sorted(row["attempt"] for row in failed if (row["run"], row["key"]) == identity)
@@ -74,6 +75,19 @@ def miscounted(connection: Connection, pk: int, bodies: list[tuple[int, str, int
             found.append(f"{identity} took {total} attempts, and bodies began for {began} with {faults} faults")
         if step["error"] is None and total not in began:
             found.append(f"{identity} has a result of attempt {total}, and bodies began for {began}")
+    return found
+
+
+def out_of_order(bodies: list[tuple[int, str, int]]) -> list[str]:
+    """Once a handler has begun, no step begins any more, and no handler that has had its turn."""
+    found, undone = [], list[str]()
+    for _, key, _ in bodies:
+        if key.startswith("rollback:"):
+            if key in undone and key != undone[-1]:
+                found.append(f"{key} was undone again after {undone[-1]}")
+            undone.append(key)
+        elif undone:
+            found.append(f"{key} began after {undone[-1]}")
     return found
 
 

@@ -175,6 +175,78 @@ class Undone(WorkflowEntrypoint[Any]):
         raise ValueError("sold out")
 
 
+class SoldOut(Exception):
+    """What sagas end with."""
+
+
+def undoing(step_name: str, expected: Any, *, flaky: bool = False) -> Callable[..., None]:
+    """A handler that knows what the step has returned, if it has come to its end."""
+
+    def undo(output: Any) -> None:
+        if output not in (None, expected):
+            current.broken.append(f"the handler of {step_name} was given {output!r} and not {expected!r}")
+        if flaky and current.once(f"undo {step_name}"):
+            raise ConnectionError("not yet")
+
+    return undo
+
+
+class Saga(WorkflowEntrypoint[Any]):
+    """Steps of each kind, an error, and a handler for each step that it takes two attempts to undo one of."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> None:
+        async def undo_charge(output: Any) -> None:
+            undoing("charge", 6)(output)
+
+        again: Any = {"rollback_config": {"retries": QUICK}}
+        await step.do("reserve", {"retries": QUICK}, add, 1, 2, rollback=undoing("reserve", 3), **again)
+        await asyncio.gather(
+            step.do("charge", {"retries": QUICK}, multiply, 2, 3, rollback=undo_charge, **again),
+            step.do("ship", {"retries": QUICK}, multiply, 3, 3, rollback=undoing("ship", 9, flaky=True), **again),
+        )
+        raise SoldOut
+
+
+class SagaDef(WorkflowEntrypoint[Any]):
+    """Terminated with rollback from outside, while its second step runs."""
+
+    def run(self, event: WorkflowEvent[Any], step: BlockingWorkflowStep) -> int:
+        def interrupted() -> int:
+            if current.once("interruption"):
+                current.client.workflow(SagaDef).get(current.instance.id).terminate(rollback=True)
+            return 2
+
+        again: Any = {"rollback_config": {"retries": QUICK}}
+        step.do("first", {"retries": QUICK}, add, 0, 1, rollback=undoing("first", 1, flaky=True), **again)
+        step.do("interrupted", {"retries": QUICK}, interrupted, rollback=undoing("interrupted", 2), **again)
+        return step.do("last", {"retries": QUICK}, add, 1, 2, rollback=undoing("last", 3), **again)
+
+
+class LongSaga(WorkflowEntrypoint[Any]):
+    """It fails while a step runs, which is waited for, and a handler takes so long that its claim is given back."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> None:
+        failed = asyncio.Event()
+
+        async def slow() -> int:
+            await asyncio.to_thread(_detach)
+            return 2
+
+        def undo_fast(output: Any) -> None:
+            undoing("fast", 3)(output)
+            _detach()
+
+        async def fail() -> None:
+            await step.do("fast", {"retries": QUICK}, add, 1, 2, rollback=undo_fast, rollback_config=again)
+            raise SoldOut
+
+        again: Any = {"retries": QUICK}
+        undo = undoing("slow", 2)
+        await asyncio.gather(
+            step.do("slow", {"retries": QUICK}, slow, rollback=undo, rollback_config=again), fail(), failed.wait()
+        )
+
+
 def _detach() -> None:
     """As the supervisor does when a moment has passed."""
     for process in current.processes:
@@ -199,6 +271,7 @@ class Scenario:
     queues: tuple[tuple[str, ...], ...] = (("default",),)
     settings: dict[str, Any] = field(default_factory=dict)
     rollback: Any = None
+    """What is said of its rollback in the end."""
     crowded: bool = False
     """Others wait for the workers, so that an instance has to go back when its budget is spent."""
 
@@ -259,5 +332,8 @@ SCENARIOS = [
         rollback=UNDONE,
     ),
     Scenario("long bodies", Long, 6),
+    Scenario("rolled back after parallel steps", Saga, None, InstanceStatus.ERRORED, rollback=UNDONE),
+    Scenario("terminated with rollback by its own step", SagaDef, None, InstanceStatus.TERMINATED, rollback=UNDONE),
+    Scenario("rolled back while a step runs", LongSaga, None, InstanceStatus.ERRORED, rollback=UNDONE),
     Scenario("another fleet", OtherFleet, 39, queues=(("default",), ("other",))),
 ]

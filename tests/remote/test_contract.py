@@ -131,6 +131,23 @@ def test_an_instance_is_paused_resumed_restarted_terminated_and_deleted(both: Bo
         client.workflow("orders").get("o-1")
 
 
+@pytest.mark.parametrize("params", ["easy", "stubborn"])
+def test_an_instance_is_terminated_with_rollback(both: Both, client: AnyClient, params: str) -> None:
+    instance = client.workflow("undoing").create(params, id="u-1")
+    both.bench.work()
+    assert instance.terminate(rollback=True).status == "rollingBack"
+    both.bench.work()
+    error = {"name": "ValueError", "message": "the bank is closed"}
+    expected = {
+        "easy": {"outcome": "complete", "error": None},
+        "stubborn": {"outcome": "failed", "error": error},
+    }[params]
+    assert instance.status() == InstanceState("terminated", None, None, expected)
+    detail = both.agree(lambda client: client.workflow("undoing").get("u-1").describe())
+    assert detail.rollback == expected
+    assert [(step.kind, step.label) for step in detail.steps][-1] == ("rollback", "charge-1")
+
+
 def test_watching_shows_each_change_once_and_ends_with_the_instance(both: Both, client: AnyClient) -> None:
     order = client.workflow("orders").create()
     seen = []

@@ -32,4 +32,15 @@ class Echo(WorkflowEntrypoint):
         return event.payload
 
 
-WORKFLOWS = (Orders, Echo)
+class Undoing(WorkflowEntrypoint):
+    async def run(self, event: Any, step: Any) -> None:
+        def undo() -> None:
+            if event.payload == "stubborn":
+                raise ValueError("the bank is closed")
+
+        once = {"retries": {"limit": 0, "delay": 0}}
+        await step.do("charge", lambda: "p-1", rollback=undo, rollback_config=once)
+        await step.sleep("a while", "1 hour")
+
+
+WORKFLOWS = (Orders, Echo, Undoing)

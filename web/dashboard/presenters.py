@@ -101,8 +101,9 @@ def headline(detail: InstanceDetail, now_ms: int) -> str:
     if is_finished(detail.status):
         spent = took(detail.started_at or detail.created_at, detail.ended_at, now_ms)
         verb = {"complete": "Completed", "errored": "Failed", "terminated": "Terminated"}[detail.status]
-        return f"{verb} after {spent}."
-    if detail.waiting_for and detail.status in ("running", "waiting"):
+        undone = {"complete": " Its steps were undone.", "failed": " Its rollback failed."}
+        return f"{verb} after {spent}.{undone[detail.rollback['outcome']] if detail.rollback else ''}"
+    if detail.waiting_for and detail.status in ("running", "waiting", "rollingBack"):
         return f"Waiting for {detail.waiting_for}."
     sentences = {
         "queued": "Waits for a worker to take it.",
@@ -110,7 +111,7 @@ def headline(detail: InstanceDetail, now_ms: int) -> str:
         "running": f"Running for {took(detail.started_at, None, now_ms)}.",
         "waitingForPause": "Pauses as soon as its running steps have ended.",
         "paused": "Paused. Nothing runs and no deadline passes until it is resumed.",
-        "rollingBack": "Undoes what its completed steps have done, newest first.",
+        "rollingBack": "Undoes what its steps have done, newest first.",
     }
     return sentences.get(detail.status, "")
 

@@ -48,7 +48,13 @@ STEP_STATUSES = {
 }
 """Of steps and of attempts."""
 
-STEP_KINDS = {"do": "step", "sleep": "sleep", "waitForEvent": "wait for event", "timer": "timer"}
+STEP_KINDS = {
+    "do": "step",
+    "sleep": "sleep",
+    "waitForEvent": "wait for event",
+    "timer": "timer",
+    "rollback": "rollback",
+}
 
 ACTIONS = {
     action.name: action
