@@ -15,6 +15,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from orchestrator.application import load_application
+from orchestrator.client import Client
+from orchestrator.errors import InstanceErrored
 from orchestrator.settings import Settings
 from tasks.embedded import Embedded
 from tests.checkout import ROOT, files, name_of
@@ -113,3 +115,17 @@ def test_the_tour_of_the_readme_ends_as_it_says(tmp_path: Path) -> None:
         "approved_by": "mia",
         "shipment": "1 parcels for payment-of-ann",
     }
+
+
+def test_the_saga_of_its_page_is_undone_as_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "app.py").write_text(blocks("docs/sagas.md", "python")[0])
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'saga.db'}")
+
+    with Embedded(settings, load_application(str(tmp_path / "app.py"))), Client(settings) as client:
+        instance = client.workflow("orders").create({"items": ["tea"]})
+        with pytest.raises(InstanceErrored, match="the last van has left"):
+            instance.result(timeout=60)
+        assert instance.status().rollback == {"outcome": "complete", "error": None}
+
+    printed = capsys.readouterr().out
+    assert re.search(r"refunded payment-\w+, because of: the last van has left\nreleased reservation-of-1", printed)
