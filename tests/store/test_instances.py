@@ -38,7 +38,7 @@ def test_the_fence_grows_with_each_claim_and_the_beginning_stays(store: Store) -
         assert store(instances.release, id=pk, fence=fence, wanted=claim.wanted, status="waiting", now=store.now)
 
 
-@pytest.mark.parametrize("status", ["paused", "complete", "errored", "terminated", "rollingBack"])
+@pytest.mark.parametrize("status", ["paused", "complete", "errored", "terminated"])
 def test_what_is_paused_or_has_ended_can_not_be_claimed(store: Store, status: str) -> None:
     pk = store.instance()
     store(instances.set_status, pk, status, now=store.now)
