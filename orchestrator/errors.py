@@ -286,6 +286,16 @@ class InvalidWorkflowSettings(UsageError):
     code = "workflow.invalid_settings"
 
 
+class RateLimited(UsageError):
+    """Instances are created faster than it is allowed."""
+
+    code = "instance.rate_limited"
+
+    def __init__(self, message: str | None = None, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
 class InvalidSchedule(UsageError):
     """The schedule can't be read."""
 

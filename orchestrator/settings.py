@@ -110,6 +110,12 @@ class Settings(BaseSettings):
         ge=0,
         description="A moment of a schedule that nobody was there for is made up for if it was the last one and so long ago.",
     )
+    creation_rate: int | None = Field(
+        None,
+        gt=0,
+        description="How many instances a second may be created or restarted, over all; no limit if not given.",
+    )
+    creation_rate_per_workflow: int | None = Field(None, gt=0, description="The same, of each workflow.")
     success_retention: str = Field(
         "30 days",
         description="How long complete and terminated instances are kept, unless they or their workflow say so.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from http import HTTPStatus
 from typing import Any
 
@@ -34,6 +35,7 @@ STATUS_BY_CODE = {
     "instance.step_output_corrupt": 410,
     "step.not_found": 404,
     "instance.already_exists": 409,
+    "instance.rate_limited": 429,
     "instance.cannot_restart": 409,
     "instance.not_allowed": 409,
     "instance.errored": 409,
@@ -124,7 +126,8 @@ def _known(error: OrchestratorError) -> Response:
         # Browsers ask for a password, which is the token; programs know what to do.
         response.headers["WWW-Authenticate"] = 'Basic realm="orchestrator"' if not _for_programs() else "Bearer"
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        response.headers["Retry-After"] = str(RETRY_AFTER_S)
+        wait_s = getattr(error, "retry_after_s", None)
+        response.headers["Retry-After"] = str(RETRY_AFTER_S if wait_s is None else max(math.ceil(wait_s), 1))
     return response
 
 

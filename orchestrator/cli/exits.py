@@ -51,6 +51,7 @@ REMEDIES: dict[str, Remedy] = {
     "invalid_duration": Remedy(USAGE, _HELP),
     "retention.invalid": Remedy(USAGE, _HELP),
     "workflow.invalid_settings": Remedy(USAGE, _HELP),
+    "instance.rate_limited": Remedy(CONFLICT, "wait for as long as it says, then do it again"),
     "schedule.invalid": Remedy(USAGE, _HELP),
     "schedule.not_found": Remedy(NOT_FOUND, "see the schedules there are: orchestrator schedules list {workflow}"),
     "batch.invalid": Remedy(USAGE, _HELP),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.clock import Clock
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
-from orchestrator.engine import publishing
+from orchestrator.engine import publishing, rates
 from orchestrator.errors import InstanceAlreadyExists
 from orchestrator.names import check_instance_id, new_instance_id
 from orchestrator.retention import Retention
@@ -58,6 +58,7 @@ def create(desk: Desk, workflow: str, queue: str, new: New, *, trigger: str) -> 
     row = row_of(desk, workflow, queue, new, trigger)
 
     def work(connection: Connection) -> int | None:
+        rates.check(connection, desk.settings, workflow, 1, row["now"])
         pk = instances.insert(connection, **row)
         if pk is not None:
             publishing.note(desk.settings, connection, pk, publishing.QUEUED, row["now"])
@@ -78,6 +79,7 @@ def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, 
     rows = [row_of(desk, workflow, queue, new, trigger) for new in batch]
 
     def work(connection: Connection) -> dict[str, int]:
+        rates.check(connection, desk.settings, workflow, len(rows), rows[0]["now"])
         created = instances.insert_many(connection, rows)
         publishing.note(desk.settings, connection, list(created.values()), publishing.QUEUED, rows[0]["now"])
         return created
@@ -99,8 +101,9 @@ def delete_many(desk: Desk, workflow: str, ids: Sequence[str]) -> set[str]:
 
 
 def _writes(desk: Desk) -> Callable[[Callable[[Connection], T]], T]:
-    """Creating takes one statement, but for those who want to hear of it."""
-    return desk.database.statement if desk.settings.events_url is None else desk.database.transaction
+    """Creating takes one statement, but for those who want to hear of it or to limit it."""
+    alone = desk.settings.events_url is None and not rates.limited(desk.settings)
+    return desk.database.statement if alone else desk.database.transaction
 
 
 def already_exists(workflow: str, id: str) -> str:

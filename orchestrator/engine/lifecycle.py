@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing, rollback, slots
+from orchestrator.engine import publishing, rates, rollback, slots
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.events import match_buffered
 from orchestrator.errors import ActionNotAllowed, CannotRestart
@@ -117,6 +117,7 @@ def restart(desk: Desk, pk: int, from_: str | None = None) -> bool:
                 f"Cannot restart an instance that is {row.status} and half undone: a new run would meet what is left of it. "
                 f"Wait until it has ended, or terminate it; actions allowed now: {', '.join(actions)}.",
             )
+        rates.check(connection, desk.settings, row.workflow, 1, now)
         position = None if from_ is None else _position(connection, row, from_)
         timers.delete_all(connection, pk)
         attempts.drop_open(connection, pk)

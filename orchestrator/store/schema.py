@@ -250,6 +250,13 @@ jobs = Table(  # what goes over all instances of a workflow in the background
     UniqueConstraint("kind", "workflow", name="uq_orchestrator_jobs_kind"),
 )
 
+rates = Table(  # how fast instances may be created, where that is limited: one row for each limit
+    PREFIX + "rates",
+    metadata,
+    Column("scope", String(64), primary_key=True),  # a workflow, or "" for all of them
+    Column("paid_at_us", BigInteger, nullable=False),
+)
+
 removals = Table(  # instances that are gone, whose rows in other tables are still to be taken down, in small pieces
     PREFIX + "removals",
     metadata,

@@ -166,6 +166,11 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id'),
     sqlite_autoincrement=True
     )
+    op.create_table('orchestrator_rates',
+    sa.Column('scope', sa.String(length=64), nullable=False),
+    sa.Column('paid_at_us', sa.BigInteger(), nullable=False),
+    sa.PrimaryKeyConstraint('scope')
+    )
     op.create_table('orchestrator_rejected',
     sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), sa.Identity(always=False), nullable=False),
     sa.Column('message_id', sa.String(length=255), nullable=True),
@@ -370,6 +375,7 @@ def downgrade() -> None:
     op.drop_table('orchestrator_rollups')
     op.drop_table('orchestrator_removals')
     op.drop_table('orchestrator_rejected')
+    op.drop_table('orchestrator_rates')
     op.drop_table('orchestrator_outbox')
     with op.batch_alter_table('orchestrator_messages', schema=None) as batch_op:
         batch_op.drop_index('ix_orchestrator_messages_at')
