@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.cloudflare.conftest import Cloud
 from tests.cloudflare.wrangler import Wrangler
+from web import WebSettings, create_app, start
 
 Fresh = Callable[[str], str]
 
@@ -148,3 +149,15 @@ def test_what_is_not_there_is_said_with_cloudflares_numbers(cli: Wrangler) -> No
     unknown = cli.run("describe", "nothing")
     assert unknown.code == 1
     assert "workflows.api.error.workflow.not_found [code: 10200]" in unknown.err
+
+
+def test_local_commands_find_the_interface_on_the_port_of_the_development_server(
+    cli: Wrangler, cloud: Cloud, fresh: Fresh
+) -> None:
+    id = fresh("s")
+    with start(create_app(cloud.client, settings=WebSettings(auth="loopback")), "127.0.0.1", 0) as server:
+        local = ("--local", "--port", server.url.rpartition(":")[2])
+        assert "triggered successfully" in cli("trigger", "sleeper", "--id", id, *local).out
+        cloud.reaches("sleeper", id, "waiting")
+        assert "⏰ Waiting" in cli("instances", "describe", "sleeper", id, *local).out
+        assert "was terminated successfully" in cli("instances", "terminate", "sleeper", id, *local).out
