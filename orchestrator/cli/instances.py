@@ -26,6 +26,7 @@ COMMANDS = {
         "orchestrator.cli.actions:restart", "Run instances again, from their beginning or a step.", "Actions"
     ),
     "delete": Entry("orchestrator.cli.deleting:delete", "Delete instances and their history.", "Actions"),
+    "terminate-all": Entry("orchestrator.cli.bulk:terminate_all", "End all instances of a workflow.", "Actions"),
     "send-event": Entry("orchestrator.cli.actions:send_event", "Send an event to an instance.", "Actions"),
 }
 

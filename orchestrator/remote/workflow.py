@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition
-from orchestrator.client import BatchDeleted, BatchError
+from orchestrator.client import BatchDeleted, BatchError, BulkJob
 from orchestrator.client.batches import to_create, to_delete
 from orchestrator.durations import MAX_MS
 from orchestrator.errors import InstanceNotFound, RequestRefused
@@ -141,6 +141,21 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
     @property
     def _place(self) -> tuple[str, ...]:
         return "workflows", self.name, "instances"
+
+    def terminate_all(self, status: Sequence[str] | None = None) -> BulkJob:
+        """Terminate all instances there are now, or those in some statuses, in the background.
+
+        Raises UsageError for a status that can't be terminated.
+        """
+        query = {"status": ",".join(status) if status is not None else None}
+        return record(BulkJob, self._transport.ask("PUT", *self._place, "terminate", query=query))
+
+    def delete(self) -> BulkJob:
+        """Forget the workflow and its schedules, and remove the instances there are now in the background.
+
+        A worker that still has its class registers it again when it starts.
+        """
+        return record(BulkJob, self._transport.ask("DELETE", "workflows", self.name))
 
     def _fields(self, params: Any, retention: Any, id: Any = None) -> builtins.list[str]:
         """The members of a request's body that were given, as JSON text."""

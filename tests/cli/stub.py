@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
-from orchestrator.client import BatchCreated, BatchDeleted, BatchError, InstanceEvent
+from orchestrator.client import BatchCreated, BatchDeleted, BatchError, BulkJob, InstanceEvent
 from orchestrator.errors import InstanceNotFound, OrchestratorError, ResultTimeout, WorkflowNotFound
 from orchestrator.inspection import (
     AttemptView,
@@ -212,6 +212,16 @@ class StubWorkflow:
             if one.get("id") == "taken"
         ]
         return BatchCreated(made, errors)
+
+    def terminate_all(self, status: Any = None) -> BulkJob:
+        self._must_exist()
+        self.client.calls.append(("terminate_all", status))
+        return BulkJob("ok" if status is None else "already_running")
+
+    def delete(self) -> BulkJob:
+        self._must_exist()
+        self.client.calls.append(("delete_workflow", self.name))
+        return BulkJob("ok")
 
     def schedules(self) -> list[ScheduleView]:
         return [view for view in self.client.schedules() if view.workflow == self.name]

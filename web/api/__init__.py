@@ -1,10 +1,22 @@
 """The blueprints of the REST interface; each file of this folder adds the routes of one noun."""
 
-from web.api import access, aggregates, batches, events, instances, outputs, schedules, subscribe, versions, workflows
+from web.api import (
+    access,
+    aggregates,
+    batches,
+    events,
+    instances,
+    jobs,
+    outputs,
+    schedules,
+    subscribe,
+    versions,
+    workflows,
+)
 from web.api.blueprint import api
 from web.api.health import health
 
 __all__ = [
-    "access", "aggregates", "api", "batches", "events", "health", "instances", "outputs", "schedules", "subscribe",
+    "access", "aggregates", "api", "batches", "events", "health", "instances", "jobs", "outputs", "schedules", "subscribe",
     "versions", "workflows",
 ]  # fmt: skip

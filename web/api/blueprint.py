@@ -18,6 +18,7 @@ TAKES_QUERY = frozenset(
         "show_step",
         "show_instance",
         "subscribe",
+        "terminate_all",
         "wait_for_instance",
         "workflow_aggregates",
     )
