@@ -126,14 +126,14 @@ def test_flags_win_over_the_environment(url: str, bench: Bench, on_server: Comma
     away = {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"}
 
     assert on_server("list", "-o", "id", env=away).exit_code == 6
-    assert on_server("list", "-o", "id", "--url", url, env=away).stdout == "echo\norders\n"
+    assert on_server("list", "-o", "id", "--url", url, env=away).stdout.split()[:2] == ["echo", "orders"]
 
 
 def test_a_dotenv_file_names_the_server_too(url: str, bench: Bench) -> None:
     with open(".env", "w") as file:
         file.write(f"ORCHESTRATOR_API_URL={url}\n")
 
-    assert CliRunner().invoke(root, ["list", "-o", "id"]).stdout == "echo\norders\n"
+    assert CliRunner().invoke(root, ["list", "-o", "id"]).stdout.split()[:2] == ["echo", "orders"]
 
 
 def test_no_server_is_6_and_says_where_it_looked() -> None:
