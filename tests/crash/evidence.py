@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, text
 
+from orchestrator.authoring.streams import stream_info
 from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ def left_behind(connection: Connection, pk: int) -> list[str]:
     opened = "SELECT * FROM orchestrator_attempts WHERE instance_id = :id AND state <> 'failed'"
     if attempts := _rows(connection, opened, pk):
         found.append(f"attempts are left: {[(a['key'], a['attempt'], a['state']) for a in attempts]}")
+    streams = _rows(connection, "SELECT * FROM orchestrator_streams WHERE owner_id = :id AND state <> 'dropped'", pk)
+    results = _rows(connection, "SELECT result FROM orchestrator_steps WHERE instance_id = :id", pk)
+    kept = {info.stream for row in results if (info := stream_info(row["result"])) is not None}
+    if {stream["id"] for stream in streams} != kept or any(stream["state"] != "complete" for stream in streams):
+        found.append(f"streams are left: {[dict(stream) for stream in streams]}, and the journal has {kept}")
     taken = {row["key"] for row in _rows(connection, "SELECT key FROM orchestrator_steps WHERE instance_id = :id", pk)}
     for event in _rows(connection, "SELECT * FROM orchestrator_events WHERE instance_id = :id", pk):
         if event["consumed_by"] is None:

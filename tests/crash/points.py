@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 from orchestrator.doorbell import Doorbell, Ring
 from orchestrator.engine.orders import Order, Report, Runner
 from orchestrator.errors import DatabaseUnavailable
-from orchestrator.store import attempts, events, hot, instances, runs, slots, steps, timers
+from orchestrator.store import attempts, events, hot, instances, runs, slots, steps, streams, timers
 from orchestrator.store.database import Database
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Dead(Exception):
 
 def name_transactions(patch: pytest.MonkeyPatch) -> None:
     """Let every function of the store leave its name with the transaction that calls it."""
-    for module in (attempts, events, hot, instances, runs, slots, steps, timers):
+    for module in (attempts, events, hot, instances, runs, slots, steps, streams, timers):
         for name, function in vars(module).items():
             if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
                 patch.setattr(module, name, _named(f"{module.__name__.rpartition('.')[2]}.{name}", function))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
-from orchestrator import BlockingWorkflowStep, StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from orchestrator import BlockingWorkflowStep, ByteStream, StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
 from orchestrator.client import Client
 from orchestrator.statuses import InstanceStatus
 from tests.crash.world import World
@@ -125,6 +125,53 @@ class Interrupted(WorkflowEntrypoint[Any]):
             return total * 10
 
         return await step.do("add", add, await interrupted(), 4)
+
+
+class InterruptedFrom(WorkflowEntrypoint[Any]):
+    """It is restarted from a step while a later one runs."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> int:
+        total = await step.do("add", add, 1, 2)
+        total = await step.do("again", multiply, total, 10)
+
+        @step.do("interrupted", retries=QUICK)
+        def interrupted() -> int:
+            if current.once("interruption"):
+                instance = current.client.workflow(InterruptedFrom).get(current.instance.id)
+                instance.restart(from_={"name": "again"})
+            return total
+
+        return await step.do("add", add, await interrupted(), 4)
+
+
+class Asking(WorkflowEntrypoint[Any]):
+    """A function says when the next attempt is due."""
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> str:
+        async def later(ctx: StepContext, error: Exception) -> str:
+            return "2 seconds"
+
+        @step.do("flaky", retries={"limit": 5, "delay": later, "backoff": "constant"})
+        def flaky(ctx: StepContext) -> str:
+            if ctx.attempt < 2:
+                raise ConnectionError("not yet")
+            return "came through"
+
+        return await flaky()
+
+
+class Streaming(WorkflowEntrypoint[Any]):
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> list[int]:
+        async def download() -> AsyncIterator[bytes]:
+            for number in range(4):
+                yield bytes([number]) * 100_000
+
+        def copy(given: ByteStream) -> Iterator[bytes]:
+            yield from given
+
+        first = cast(ByteStream, await step.do("download", {"retries": QUICK}, download))
+        second = cast(ByteStream, await step.do("copy", {"retries": QUICK}, copy, first))
+        return [first.size, sum(await second.aread())]
 
 
 class Long(WorkflowEntrypoint[Any]):
@@ -320,6 +367,9 @@ SCENARIOS = [
     Scenario("over the budget def", SequentialDef, 34, settings={"budget_ms": 0}, crowded=True),
     Scenario("paused and resumed", Interrupted, 34, params={"action": "pause"}, act=_resume_when_paused),
     Scenario("restarted", Interrupted, 34, params={"action": "restart"}),
+    Scenario("restarted from a step", InterruptedFrom, 34),
+    Scenario("asking for the delay", Asking, "came through"),
+    Scenario("streaming", Streaming, [400_000, 600_000]),
     Scenario("terminated", Interrupted, None, InstanceStatus.TERMINATED, params={"action": "terminate"}),
     Scenario("rolled back", Undone, None, InstanceStatus.ERRORED, {"waits": False}, rollback=UNDONE),
     Scenario(
