@@ -62,7 +62,9 @@ class WorkflowRun:
     ) -> None:
         self.definition = definition
         self._random = random.Random(seed)
-        self._read_chunk = read_chunk
+        self._read_chunk = read_chunk or _no_chunks
+        self._unreadable: Exception | None = None
+        """Why a stream could not be read in `run`: no concern of the author's, whose code is to see what it saw before."""
         self.outstanding: dict[str, Command] = {}
         self.new: list[Command] = []
         """Commands issued since this was last emptied."""
@@ -85,7 +87,7 @@ class WorkflowRun:
 
     def start(self) -> None:
         """Run from the top until the first time it can go no further."""
-        self.loop.run_ready()
+        self._run_ready()
 
     def deliver(self, entry: Entry) -> None:
         """Answer a command. Raises ReplayMismatch if the code has not asked for what the journal says was asked for."""
@@ -102,7 +104,7 @@ class WorkflowRun:
         if entry.ended_at > self._now_ms:
             self._now_ms = entry.ended_at
         self._answer(command, entry)
-        self.loop.run_ready()
+        self._run_ready()
 
     def replay(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
@@ -208,7 +210,7 @@ class WorkflowRun:
         elif entry.result is None:
             command.future.set_result(None)
         elif isinstance(command, RunStep) and (stream := stream_info(entry.result)) is not None:
-            command.future.set_result(ByteStream(stream, self._read_chunk or _no_chunks))
+            command.future.set_result(ByteStream(stream, self._read))
         else:
             try:
                 value = _value_of(command, entry.result)
@@ -216,6 +218,21 @@ class WorkflowRun:
                 command.future.set_exception(error)
             else:
                 command.future.set_result(value)
+
+    def _read(self, stream: int, number: int) -> bytes:
+        try:
+            return self._read_chunk(stream, number)
+        except Exception as error:
+            if events._get_running_loop() is not self.loop:
+                raise  # in the body of a step, which is tried again
+            self._unreadable = error
+            raise WorkflowClosed from error
+
+    def _run_ready(self) -> None:
+        """Raises what a stream could not be read for; the run is then of no use any more."""
+        self.loop.run_ready()
+        if self._unreadable is not None:
+            raise self._unreadable
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         if self._closed:
@@ -248,7 +265,7 @@ def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> 
             run._answer(command, entry)
     except ReplayMismatch:
         command.future.set_result(None)
-    run.loop.run_ready()
+    run._run_ready()
 
 
 def _no_chunks(stream: int, number: int) -> bytes:

@@ -64,7 +64,11 @@ def miscounted(connection: Connection, pk: int, bodies: list[tuple[int, str, int
     """
     found = []
     failed = _rows(connection, "SELECT * FROM orchestrator_attempts WHERE instance_id = :id ORDER BY id", pk)
+    runs = _rows(connection, "SELECT run, next_position FROM orchestrator_runs WHERE instance_id = :id", pk)
+    taken_over = {row["run"] + 1: row["next_position"] or 0 for row in runs}
     for step in _rows(connection, "SELECT * FROM orchestrator_steps WHERE instance_id = :id", pk):
+        if step["position"] < taken_over.get(step["run"], 0):
+            continue  # it ran in the run before
         if not step["key"].startswith(("do:", "rollback:")):
             continue
         identity = (step["run"], step["key"])

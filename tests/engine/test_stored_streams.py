@@ -8,7 +8,8 @@ import pytest
 
 from orchestrator import WorkflowEntrypoint
 from orchestrator.engine import pump
-from orchestrator.errors import StepNotFound, StepOutputCorrupt, UsageError
+from orchestrator.errors import DatabaseUnavailable, StepNotFound, StepOutputCorrupt, UsageError
+from orchestrator.store import streams
 from tests.engine.bench import Bench, steps_of
 from tests.engine.test_streams import KIB, LARGE, pumped
 
@@ -149,3 +150,41 @@ def test_the_output_of_an_instance_can_be_no_stream(bench: Bench) -> None:
     error = instance.status().error
     assert error is not None
     assert "is not serialisable" in error["message"]
+
+
+@pytest.mark.parametrize("colour", ["def", "async def"])
+def test_a_database_that_is_away_while_run_reads_a_stream_is_no_concern_of_its_code(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, colour: str
+) -> None:
+    reads: list[int] = []
+    chunk = streams.chunk
+
+    def away_once(*given: Any) -> Any:
+        reads.append(1)
+        if len(reads) == 1:
+            raise DatabaseUnavailable("gone for a moment")
+        return chunk(*given)
+
+    monkeypatch.setattr(streams, "chunk", away_once)
+
+    class Download(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            stream = await step.do("get", lambda: iter([b"abc"]))
+            try:
+                return (await stream.aread()).decode()
+            except Exception as error:
+                return repr(error)
+
+    class BlockingDownload(WorkflowEntrypoint):
+        def run(self, event: Any, step: Any) -> Any:
+            try:
+                return step.do("get", lambda: iter([b"abc"])).read().decode()
+            except Exception as error:
+                return repr(error)
+
+    instance = bench.run(Download if colour == "async def" else BlockingDownload)
+    bench.after("1 minute")
+    pump.tick(bench.runtime)
+    bench.work()
+    assert (instance.result(timeout=0), len(reads)) == ("abc", 2)
+    assert steps_of(instance)["get-1"].attempts == 1
