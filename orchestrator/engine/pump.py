@@ -62,9 +62,9 @@ def tick(runtime: Runtime) -> int:
     cleared = 0
     if due.streams is not None:
         cleared = database.transaction(lambda c: streams.purge(c, limit=CHUNKS))
-    if len(rings) >= BATCH or cleared:
+    if len(rings) >= BATCH:
         return 0
-    return _until_next(due, now, settings.pump_ms, bool(rings))
+    return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
 
 
 def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None = None) -> list[str]:
