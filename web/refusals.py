@@ -1,4 +1,4 @@
-"""The errors the web room raises itself, on the project's one root; their HTTP statuses are in `web.errors`."""
+"""The errors the web room raises itself, on the project's one root; their HTTP statuses are in `web.statuses`."""
 
 from __future__ import annotations
 

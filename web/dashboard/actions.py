@@ -11,10 +11,10 @@ from orchestrator.errors import OrchestratorError
 from web.dashboard.blueprint import dashboard
 from web.dashboard.pages import Filter, instance_page, workflow_page
 from web.dashboard.wording import ACTIONS
-from web.errors import status_of
 from web.payloads import parse_json
 from web.refusals import FieldProblem, InvalidRequest
 from web.services import workflow_client
+from web.statuses import status_of
 
 
 @dashboard.post("/workflows/<workflow>/instances")

@@ -1,0 +1,96 @@
+"""The HTTP status of each error, by its code; the one table, and it makes no answers."""
+
+from __future__ import annotations
+
+from orchestrator.errors import OrchestratorError
+
+STATUS_BY_CODE = {
+    # What the caller can mend.
+    "usage": 400,
+    "request.malformed": 400,
+    "request.refused": 400,
+    "auth.unauthorized": 401,
+    "auth.forbidden": 403,
+    "auth.too_many_failures": 429,
+    "token.not_found": 404,
+    "request.cross_site": 403,
+    "request.remote": 403,
+    "workflow.not_found": 404,
+    "instance.not_found": 404,
+    "instance.run_not_found": 404,
+    "instance.step_output_corrupt": 410,
+    "step.not_found": 404,
+    "instance.already_exists": 409,
+    "instance.rate_limited": 429,
+    "instance.cannot_restart": 409,
+    "instance.not_allowed": 409,
+    "instance.errored": 409,
+    "instance.terminated": 409,
+    "payload.too_large": 413,
+    "request.unsupported_media_type": 415,
+    "request.invalid": 422,
+    "subscription.invalid": 422,
+    "message.invalid": 422,
+    "aggregates.invalid": 422,
+    "version.not_found": 404,
+    "subscription.too_many": 503,
+    "instance.invalid_id": 422,
+    "instance.invalid_params": 422,
+    "invalid_duration": 422,
+    "retention.invalid": 422,
+    "schedule.invalid": 422,
+    "schedule.not_found": 404,
+    "batch.invalid": 422,
+    "workflow.invalid_name": 422,
+    "workflow.invalid_event_type": 422,
+    "workflow.invalid_settings": 422,
+    # What the workflow's author can mend; a request meets these only by way of a result.
+    "non_retryable": 500,
+    "fatal": 500,
+    "rollback.missing": 500,
+    "rollback.terminated": 500,
+    "step.error": 500,
+    "step.invalid_name": 500,
+    "step.invalid_config": 500,
+    "step.invalid_delay": 500,
+    "step.invalid_stream": 500,
+    "step.oversized_chunk": 500,
+    "step.unsupported_chunk": 500,
+    "instance.storage_limit": 500,
+    "internal": 500,
+    "attempt.stream_over": 500,
+    "step.limit": 500,
+    "step.not_serializable": 500,
+    "workflow.replay_mismatch": 500,
+    "event.invalid_payload": 500,
+    "workflow.not_allowed_in_run": 500,
+    "attempt.worker_lost": 500,
+    "worker.lease_over": 503,
+    # What the operator can mend.
+    "orchestrator": 500,
+    "setup": 500,
+    "settings": 500,
+    "application.import": 500,
+    "application.duplicate_workflow": 500,
+    "web.address": 500,
+    "web.remote_bind": 500,
+    "web.server_not_installed": 500,
+    "remote.not_installed": 500,
+    "server.failed": 502,
+    "server.unavailable": 503,
+    "broker.unavailable": 503,
+    "database.unavailable": 503,
+    "database.behind": 503,
+    "database.ahead": 503,
+    # What takes longer than the caller wanted to wait.
+    "instance.result_timeout": 504,
+    "timeout": 504,
+    "timeout.step": 504,
+    "timeout.event": 504,
+}
+
+
+def status_of(error: OrchestratorError) -> int:
+    """The status of the error's code, else of the nearest ancestor's (a subclass from outside the project)."""
+    codes = (getattr(cls, "code", None) for cls in type(error).__mro__)
+    return next((STATUS_BY_CODE[code] for code in codes if code in STATUS_BY_CODE), 500)
