@@ -37,6 +37,9 @@ class Page(HTMLParser):
         if tag in ("h1", "h2", "h3"):
             self.headings.append(tag)
 
+    def links(self, part: str) -> list[str]:
+        return [value for tag, name, value in self.attributes if (tag, name) == ("a", "href") and part in value]
+
     def handle_data(self, data: str) -> None:
         self.text += data
 

@@ -6,12 +6,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.client import InstanceState
-from orchestrator.errors import ActionNotAllowed, InstanceAlreadyExists, InstanceNotFound, WorkflowNotFound
+from orchestrator.client import InstanceState, StepOutput
+from orchestrator.errors import (
+    ActionNotAllowed,
+    InstanceAlreadyExists,
+    InstanceNotFound,
+    RunNotFound,
+    StepNotFound,
+    WorkflowNotFound,
+)
 from orchestrator.inspection import (
     AttemptView,
     InstanceDetail,
     InstanceView,
+    RunView,
     StepView,
     WorkflowView,
 )
@@ -30,6 +38,7 @@ ALLOWED = {
     "terminated": ["restart", "delete"],
     "complete": ["restart", "delete"],
 }
+START = {"name": "charge", "count": 2, "type": "do"}
 BECOMES = {"pause": "paused", "resume": "queued", "terminate": "terminated", "restart": "queued"}
 
 
@@ -61,11 +70,34 @@ def view(row: InstanceDetail) -> InstanceView:
 
 
 class StubInstance:
-    def __init__(self, rows: dict[str, InstanceDetail], id: str, workflow: str, events: list[Any]) -> None:
-        self._rows, self.id, self.workflow, self._events = rows, id, workflow, events
+    def __init__(self, rows: dict[str, InstanceDetail], id: str, workflow: str, client: StubClient) -> None:
+        self._rows, self.id, self.workflow = rows, id, workflow
+        self._events, self._asked = client.events, client.asked
 
     def describe(self, run: int | None = None) -> InstanceDetail:
-        return self._rows[self.id]
+        now = self._rows[self.id]
+        if run is None or run == now.run:
+            return now
+        if run > now.run:
+            raise RunNotFound(f"Instance {self.id!r} has no run {run}.")
+        return dataclasses.replace(now, run=run, status="errored", steps=[], allowed_actions=[])
+
+    def runs(self) -> list[RunView]:
+        """All but the current one have failed, and the current one was begun from a step."""
+        now = self._rows[self.id]
+        return [
+            RunView(
+                run=run, status=now.status if run == now.run else "errored", output=None, error=None, started_at=T0,
+                ended_at=T0 + 1000, restarted_from=START if run == now.run > 1 else None,
+            )
+            for run in range(1, now.run + 1)
+        ]  # fmt: skip
+
+    def step(self, name: str, *, count: int = 1, type: str = "do", attempt: int | None = None) -> StepOutput:
+        for step in self._rows[self.id].steps:
+            if (step.name, step.count, step.kind) == (name, count, type):
+                return StepOutput(step.status, step.output, step.error, None)
+        raise StepNotFound(f"Instance {self.id!r} has not come to step {name}-{count}.")
 
     def status(self) -> InstanceState:
         now = self.describe()
@@ -86,9 +118,11 @@ class StubInstance:
         return self._act("resume")
 
     def terminate(self, *, rollback: bool = False) -> InstanceState:
+        self._asked.append({"rollback": rollback})
         return self._act("terminate")
 
     def restart(self, *, from_: Any = None) -> InstanceState:
+        self._asked.append({"from": from_})
         return self._act("restart")
 
     def delete(self) -> None:
@@ -118,7 +152,7 @@ class StubWorkflow:
     def get(self, id: str) -> StubInstance:
         if id not in self._rows():
             raise InstanceNotFound(f"Workflow {self.name!r} has no instance {id!r}.")
-        return StubInstance(self._rows(), id, self.name, self._client.events)
+        return StubInstance(self._rows(), id, self.name, self._client)
 
     def list(
         self,

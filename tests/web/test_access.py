@@ -127,6 +127,10 @@ STEPS: list[tuple[str, str, str, Any]] = [
     ("operate", "PATCH", f"{INSTANCES}/known/status", {"status": "pause"}),
     ("operate", "POST", f"{INSTANCES}/batch/delete", {"instances": ["none"]}),
     ("operate", "DELETE", f"{INSTANCES}/known", None),
+    ("admin", "DELETE", "/api/v1/workflows/orders", None),
+    ("trigger", "POST", "/workflows/orders/instances", None),
+    ("trigger", "POST", "/workflows/orders/instances/known/events?type=go", None),
+    ("operate", "POST", "/workflows/orders/instances/known/restart?name=none", None),
     ("admin", "GET", "/api/v1/tokens", None),
     ("admin", "POST", "/api/v1/tokens", {"name": "x"}),
     ("admin", "GET", "/api/v1/audit", None),
@@ -143,7 +147,7 @@ def test_each_route_needs_its_role_and_no_more(door: Door, role: str, method: st
     for weaker in below:
         refused = door.ask(method, path, door.token(weaker), json=body)
         assert refused.status_code == 403
-    assert door.ask(method, path, door.token(role), json=body).status_code < 300
+    assert door.ask(method, path, door.token(role), json=body).status_code not in (401, 403, 500)
 
 
 def test_a_token_for_some_workflows_reaches_no_others(door: Door) -> None:

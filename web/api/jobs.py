@@ -8,6 +8,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
+from web.access import needs
 from web.api.blueprint import api
 from web.payloads import Body, read_query
 from web.services import workflow_client
@@ -29,6 +30,7 @@ def terminate_all(workflow: str) -> ResponseReturnValue:
 
 
 @api.delete("/workflows/<workflow>")
+@needs("admin")
 def delete_workflow(workflow: str) -> ResponseReturnValue:
     """It is forgotten at once; its instances are removed in the background."""
     handle = workflow_client(workflow)

@@ -8,6 +8,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from orchestrator.errors import OrchestratorError
+from web.access import needs
 from web.dashboard.blueprint import dashboard
 from web.dashboard.pages import Filter, instance_page, workflow_page
 from web.dashboard.wording import ACTIONS
@@ -18,6 +19,7 @@ from web.statuses import status_of
 
 
 @dashboard.post("/workflows/<workflow>/instances")
+@needs("trigger")
 def create(workflow: str) -> ResponseReturnValue:
     try:
         params = _json_field("params")
@@ -28,7 +30,7 @@ def create(workflow: str) -> ResponseReturnValue:
     return redirect(_page(instance.workflow, instance.id, "create"), 303)
 
 
-@dashboard.post("/workflows/<workflow>/instances/<instance_id>/actions")
+@dashboard.post("/workflows/<workflow>/instances/<path:instance_id>/actions")
 def act(workflow: str, instance_id: str) -> ResponseReturnValue:
     action = request.form.get("action", "")
     try:
@@ -40,7 +42,8 @@ def act(workflow: str, instance_id: str) -> ResponseReturnValue:
     return redirect(_page(workflow, instance_id, action), 303)
 
 
-@dashboard.post("/workflows/<workflow>/instances/<instance_id>/events")
+@dashboard.post("/workflows/<workflow>/instances/<path:instance_id>/events")
+@needs("trigger")
 def send_event(workflow: str, instance_id: str) -> ResponseReturnValue:
     try:
         payload = _json_field("payload")
@@ -56,8 +59,8 @@ def back_to_workflow(workflow: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.workflow", workflow=workflow))
 
 
-@dashboard.get("/workflows/<workflow>/instances/<instance_id>/actions")
-@dashboard.get("/workflows/<workflow>/instances/<instance_id>/events")
+@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/actions")
+@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/events")
 def back_to_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.instance", workflow=workflow, instance_id=instance_id))
 
@@ -65,7 +68,11 @@ def back_to_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
 def _carry_out(action: str, workflow: str, instance_id: str) -> None:
     if action not in ACTIONS:
         raise InvalidRequest([FieldProblem("action", f"must be one of {', '.join(ACTIONS)}.")])
-    getattr(workflow_client(workflow).get(instance_id), action)()
+    instance = workflow_client(workflow).get(instance_id)
+    if action == "terminate":
+        instance.terminate(rollback="rollback" in request.args)
+    else:
+        getattr(instance, action)()
 
 
 def _json_field(name: str) -> Any:

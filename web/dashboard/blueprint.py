@@ -11,6 +11,7 @@ dashboard = Blueprint("dashboard", __name__, template_folder="../templates")
 for presenter in (
     presenters.status_badge,
     presenters.step_badge,
+    presenters.rollback_badge,
     presenters.kind_word,
     presenters.moment,
     presenters.took,
@@ -19,5 +20,9 @@ for presenter in (
     presenters.counts,
     presenters.total,
     presenters.is_finished,
+    presenters.preview,
+    presenters.has_output,
+    presenters.may_be_restarted_from,
+    presenters.begun_from,
 ):
     dashboard.add_app_template_filter(presenter)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import render_template, request
+from flask import render_template
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
@@ -30,6 +30,12 @@ class Filter(Body):
     did: str = ""
 
 
+class Look(Body):
+    run: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """An earlier run instead of the current one."""
+    did: str = ""
+
+
 @dashboard.get("/")
 def home() -> ResponseReturnValue:
     workflows = client().workflows()
@@ -47,9 +53,9 @@ def workflow(workflow: str) -> ResponseReturnValue:
     return workflow_page(workflow, read_query(Filter))
 
 
-@dashboard.get("/workflows/<workflow>/instances/<instance_id>")
+@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>")
 def instance(workflow: str, instance_id: str) -> ResponseReturnValue:
-    return instance_page(workflow, instance_id)
+    return instance_page(workflow, instance_id, look=read_query(Look))
 
 
 def workflow_page(
@@ -84,22 +90,31 @@ def instance_page(
     problem: OrchestratorError | None = None,
     typed: Mapping[str, str] | None = None,
     status: int = HTTPStatus.OK,
+    look: Look | None = None,
 ) -> ResponseReturnValue:
-    detail = workflow_client(workflow).get(instance_id).describe()
+    """One instance, in its current run unless an earlier one is asked for: there is nothing to be done to that."""
+    look = look or Look()
+    handle = workflow_client(workflow).get(instance_id)
+    detail, runs = handle.describe(look.run), handle.runs()
     now, steps = _clock.now_ms(), presenters.last_steps(detail)
+    current = detail.run == runs[-1].run
     page = render_template(
         "dashboard/instance.html",
         instance=detail,
+        runs=runs,
+        current=current,
+        live=current and not presenters.is_finished(detail.status),
         steps=steps,
         hidden_steps=len(detail.steps) - len(steps),
         may_send=SEND_EVENT.name in detail.allowed_actions,
-        headline=presenters.headline(detail, now),
+        may_restart="restart" in detail.allowed_actions,
+        headline=presenters.headline(detail, now) if current else presenters.past(detail, now),
         progress=presenters.progress(detail),
         actions=presenters.permitted(detail),
         awaited=presenters.awaited_event(detail.steps),
         problem=problem,
         typed=typed or {},
-        notice=NOTICES.get(request.args.get("did", ""), ""),
+        notice=NOTICES.get(look.did, ""),
         now=now,
     )
     return page, status

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.durations import in_words
-from orchestrator.inspection import InstanceDetail, StepView, WorkflowView
+from orchestrator.inspection import InstanceDetail, RunView, StepView, WorkflowView
 from orchestrator.statuses import FINITE
-from web.dashboard.wording import ACTIONS, STATUSES, STEP_KINDS, STEP_STATUSES, Action, Badge
+from web.dashboard.wording import ACTIONS, ROLLBACKS, STATUSES, STEP_KINDS, STEP_STATUSES, Action, Badge
 
 SHOWN_CHARACTERS = 20_000
 SHOWN_STEPS = 200
@@ -40,6 +40,10 @@ def status_badge(status: str) -> Badge:
 
 def step_badge(status: str) -> Badge:
     return STEP_STATUSES.get(status) or Badge("queue", status, "idle")
+
+
+def rollback_badge(outcome: str) -> Badge:
+    return ROLLBACKS.get(outcome) or Badge("queue", outcome, "idle")
 
 
 def kind_word(kind: str) -> str:
@@ -73,6 +77,27 @@ def took(started_at: int | None, ended_at: int | None, now_ms: int) -> str:
 def shown(value: Any, limit: int = SHOWN_CHARACTERS) -> Shown:
     text = json.dumps(value, ensure_ascii=False, indent=2)
     return Shown(text[:limit], max(0, len(text) - limit))
+
+
+def preview(value: Any) -> str:
+    """The beginning of a stream, as inspection gives it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def has_output(step: StepView) -> bool:
+    return step.kind in ("do", "waitForEvent") and step.status == "complete"
+
+
+def may_be_restarted_from(step: StepView) -> bool:
+    return step.kind in ("do", "sleep", "waitForEvent")
+
+
+def begun_from(run: RunView) -> str:
+    """`charge #2`; empty for a run from the beginning."""
+    if run.restarted_from is None:
+        return ""
+    name, count = run.restarted_from["name"], run.restarted_from["count"]
+    return str(name) if count == 1 else f"{name} #{count}"
 
 
 def error_line(error: Mapping[str, Any] | None) -> str:
@@ -114,6 +139,13 @@ def headline(detail: InstanceDetail, now_ms: int) -> str:
         "rollingBack": "Undoes what its steps have done, newest first.",
     }
     return sentences.get(detail.status, "")
+
+
+def past(detail: InstanceDetail, now_ms: int) -> str:
+    """The same of a run that a restart has ended."""
+    if is_finished(detail.status):
+        return headline(detail, now_ms)
+    return f"This run was {status_badge(detail.status).word.lower()} when the next one began."
 
 
 def progress(detail: InstanceDetail) -> str:

@@ -23,6 +23,8 @@ class Action:
     """The notice afterwards."""
     warning: str = ""
     """What is asked before; where there is none, one press is enough."""
+    gentler: str = ""
+    """Another button beside it: the same, after the rollback handlers have run."""
 
 
 STATUSES = {
@@ -48,6 +50,9 @@ STEP_STATUSES = {
 }
 """Of steps and of attempts."""
 
+ROLLBACKS = {"complete": Badge("check", "Undone", "good"), "failed": Badge("cross", "Failed", "bad")}
+"""How a rollback ended."""
+
 STEP_KINDS = {
     "do": "step",
     "sleep": "sleep",
@@ -71,7 +76,9 @@ ACTIONS = {
             "terminate",
             "Terminate",
             "The instance was terminated.",
-            "It stops at once and can't be resumed. Steps that have completed stay stored.",
+            "It stops at once and can't be resumed. Steps that have completed stay stored. Rolling back first undoes them, "
+            "newest first, where they have a rollback handler.",
+            "Roll back, then terminate",
         ),
         Action(
             "delete",
@@ -82,6 +89,13 @@ ACTIONS = {
     )
 }
 SEND_EVENT = Action("send_event", "Send event", "The event was sent.")
-NOTICES = {action.name: action.did for action in (*ACTIONS.values(), SEND_EVENT)} | {
+RESTART_FROM = Action(
+    "restart_from",
+    "Restart from this step",
+    "The instance goes on from that step, in a new run.",
+    "What was asked for before it is kept. This step and all after it run again, under new idempotency keys; timers and "
+    "events that nobody has taken are forgotten. The run so far stays readable.",
+)
+NOTICES = {action.name: action.did for action in (*ACTIONS.values(), SEND_EVENT, RESTART_FROM)} | {
     "create": "The instance was started."
 }
