@@ -20,7 +20,7 @@ from web.services import client, services
 
 logger = logging.getLogger(__name__)
 
-OPEN = frozenset({"static", "health.healthz", "health.readyz"})
+OPEN = frozenset({"static", "health.healthz", "health.readyz", "api.openapi"})
 FAILURES, WITHIN_S = 20, 60.0
 _ADDRESSES = 10_000
 

@@ -4,6 +4,7 @@ from web.api import (
     access,
     aggregates,
     batches,
+    document,
     events,
     instances,
     jobs,
@@ -17,6 +18,6 @@ from web.api.blueprint import api
 from web.api.health import health
 
 __all__ = [
-    "access", "aggregates", "api", "batches", "events", "health", "instances", "jobs", "outputs", "schedules", "subscribe",
-    "versions", "workflows",
+    "access", "aggregates", "api", "batches", "document", "events", "health", "instances", "jobs", "outputs", "schedules",
+    "subscribe", "versions", "workflows",
 ]  # fmt: skip

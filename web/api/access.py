@@ -8,9 +8,12 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
+from orchestrator.client import TokenView
+from orchestrator.errors import InvalidDuration, TokenNotFound, UsageError
 from web.access import needs
-from web.api import shapes
+from web.api import answers, shapes
 from web.api.blueprint import api
+from web.contract import takes
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
 from web.services import client
@@ -31,12 +34,14 @@ class AuditQuery(Body):
 
 @api.get("/tokens")
 @needs("admin")
+@takes(answers.Tokens)
 def list_tokens() -> ResponseReturnValue:
     return jsonify(tokens=[shapes.token(view) for view in client().access.tokens()])
 
 
 @api.post("/tokens")
 @needs("admin")
+@takes(answers.CreatedToken, status=201, body=NewToken, refuses=(UsageError, InvalidDuration))
 def create_token() -> ResponseReturnValue:
     """The secret is in this answer and nowhere else."""
     new = read_body(NewToken)
@@ -47,12 +52,14 @@ def create_token() -> ResponseReturnValue:
 
 @api.delete("/tokens/<token_id>")
 @needs("admin")
+@takes(TokenView, refuses=(TokenNotFound,))
 def revoke_token(token_id: str) -> ResponseReturnValue:
     return jsonify(shapes.token(client().access.revoke_token(token_id)))
 
 
 @api.get("/audit")
 @needs("admin")
+@takes(answers.Audit, query=AuditQuery)
 def list_audit() -> ResponseReturnValue:
     query = read_query(AuditQuery)
     entries = client().access.audit(limit=query.limit, before=query.cursor)

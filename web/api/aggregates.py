@@ -9,8 +9,10 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
-from web.api import shapes
+from orchestrator.errors import InvalidAggregates
+from web.api import answers, shapes
 from web.api.blueprint import api
+from web.contract import takes
 from web.payloads import Body, read_query
 from web.services import client, workflow_client
 from web.times import epoch_ms
@@ -36,6 +38,7 @@ class AggregatesQuery(Body):
 
 
 @api.get("/aggregates")
+@takes(answers.Aggregates, query=AggregatesQuery, refuses=(InvalidAggregates,))
 def all_aggregates() -> ResponseReturnValue:
     """Of all workflows."""
     found = client().aggregates(**read_query(AggregatesQuery).arguments())
@@ -43,6 +46,7 @@ def all_aggregates() -> ResponseReturnValue:
 
 
 @api.get("/workflows/<workflow>/aggregates")
+@takes(answers.Aggregates, query=AggregatesQuery, refuses=(InvalidAggregates,))
 def workflow_aggregates(workflow: str) -> ResponseReturnValue:
     found = workflow_client(workflow).aggregates(**read_query(AggregatesQuery).arguments())
     return jsonify(aggregates=[shapes.aggregate(row) for row in found])

@@ -9,8 +9,18 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
+from orchestrator.errors import (
+    InvalidBatch,
+    InvalidInstanceId,
+    InvalidParams,
+    InvalidRetention,
+    PayloadTooLarge,
+    RateLimited,
+)
 from web.access import needs
+from web.api import answers
 from web.api.blueprint import api
+from web.contract import takes
 from web.payloads import Body, read_body
 from web.services import workflow_client
 
@@ -36,6 +46,11 @@ class DeletedInstances(Body):
 
 @api.post("/workflows/<workflow>/instances/batch")
 @needs("trigger")
+@takes(
+    answers.BatchCreated,
+    body=NewInstances,
+    refuses=(InvalidBatch, InvalidInstanceId, InvalidParams, InvalidRetention, PayloadTooLarge, RateLimited),
+)
 def create_batch(workflow: str) -> ResponseReturnValue:
     """200 even where some were refused: `errors` says which, by their place in the batch and with Cloudflare's codes."""
     body = read_body(NewInstances)
@@ -50,6 +65,7 @@ def create_batch(workflow: str) -> ResponseReturnValue:
 
 
 @api.post("/workflows/<workflow>/instances/batch/delete")
+@takes(answers.BatchDeleted, body=DeletedInstances, refuses=(InvalidBatch,))
 def delete_batch(workflow: str) -> ResponseReturnValue:
     batch = workflow_client(workflow).delete_batch(read_body(DeletedInstances).instances)
     return jsonify(deleted=batch.deleted, errors=[asdict(error) for error in batch.errors])

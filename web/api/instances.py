@@ -10,12 +10,27 @@ from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
-from orchestrator.errors import InstanceErrored, InstanceTerminated, ResultTimeout
+from orchestrator.errors import (
+    ActionNotAllowed,
+    CannotRestart,
+    InstanceAlreadyExists,
+    InstanceErrored,
+    InstanceNotFound,
+    InstanceTerminated,
+    InvalidParams,
+    InvalidRetention,
+    PayloadTooLarge,
+    RateLimited,
+    ResultTimeout,
+    RunNotFound,
+)
+from orchestrator.inspection import InstanceDetail
 from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
 from web.access import needs
-from web.api import shapes
+from web.api import answers, shapes
 from web.api.blueprint import api
+from web.contract import takes
 from web.operations import instances as operations
 from web.operations.instances import NewInstance, StatusChange
 from web.paging import MAX_CURSOR
@@ -67,12 +82,14 @@ class WaitQuery(Body):
 
 
 @api.get("/instances")
+@takes(answers.Instances, query=AllInstancesQuery)
 def list_all_instances() -> ResponseReturnValue:
     query = read_query(AllInstancesQuery)
     return jsonify(shapes.page(client().instances(**query.asked()), query.limit))
 
 
 @api.get("/workflows/<workflow>/instances")
+@takes(answers.Instances, query=InstanceQuery)
 def list_instances(workflow: str) -> ResponseReturnValue:
     query = read_query(InstanceQuery)
     if query.id_prefix is not None:
@@ -82,6 +99,13 @@ def list_instances(workflow: str) -> ResponseReturnValue:
 
 @api.post("/workflows/<workflow>/instances")
 @needs("trigger")
+@takes(
+    answers.State,
+    status=201,
+    body=NewInstance,
+    location=True,
+    refuses=(InstanceAlreadyExists, InvalidParams, InvalidRetention, PayloadTooLarge, RateLimited),
+)
 def create_instance(workflow: str) -> ResponseReturnValue:
     instance = operations.create(workflow, read_body(NewInstance))
     location = url_for("api.show_instance", workflow=instance.workflow, instance_id=instance.id)
@@ -89,17 +113,20 @@ def create_instance(workflow: str) -> ResponseReturnValue:
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>")
+@takes(InstanceDetail, query=RunQuery, refuses=(InstanceNotFound, RunNotFound))
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     query = read_query(RunQuery)
     return jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe(query.run)))
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>/runs")
+@takes(answers.Runs, refuses=(InstanceNotFound,))
 def list_runs(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(runs=[shapes.run(view) for view in workflow_client(workflow).get(instance_id).runs()])
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>/wait")
+@takes(InstanceDetail, query=WaitQuery, refuses=(InstanceNotFound,))
 def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """The instance as soon as it has ended, or as it is when the time is up: look at its status."""
     query = read_query(WaitQuery)
@@ -110,11 +137,13 @@ def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 
 @api.patch("/workflows/<workflow>/instances/<path:instance_id>/status")
+@takes(answers.State, body=StatusChange, refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart))
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(shapes.state(*operations.change_status(workflow, instance_id, read_body(StatusChange))))
 
 
 @api.delete("/workflows/<workflow>/instances/<path:instance_id>")
+@takes(None, status=204, refuses=(InstanceNotFound, ActionNotAllowed))
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     workflow_client(workflow).get(instance_id).delete()
     return "", 204

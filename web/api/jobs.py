@@ -9,7 +9,9 @@ from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
 from web.access import needs
+from web.api import answers
 from web.api.blueprint import api
+from web.contract import takes
 from web.payloads import Body, read_query
 from web.services import workflow_client
 
@@ -23,6 +25,7 @@ class TerminateQuery(Body):
 
 
 @api.put("/workflows/<workflow>/instances/terminate")
+@takes(answers.Job, query=TerminateQuery)
 def terminate_all(workflow: str) -> ResponseReturnValue:
     """`already_running`: the same was asked for before and is not done yet."""
     job = workflow_client(workflow).terminate_all(read_query(TerminateQuery).status)
@@ -31,6 +34,7 @@ def terminate_all(workflow: str) -> ResponseReturnValue:
 
 @api.delete("/workflows/<workflow>")
 @needs("admin")
+@takes(answers.Job)
 def delete_workflow(workflow: str) -> ResponseReturnValue:
     """It is forgotten at once; its instances are removed in the background."""
     handle = workflow_client(workflow)

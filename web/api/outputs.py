@@ -8,7 +8,10 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
+from orchestrator.errors import InstanceNotFound, StepNotFound, StepOutputCorrupt
+from web.api import answers
 from web.api.blueprint import api
+from web.contract import takes
 from web.operations import steps
 from web.payloads import Body, read_query
 
@@ -21,6 +24,12 @@ class StepQuery(Body):
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>/step")
+@takes(
+    answers.Step,
+    query=StepQuery,
+    media=("application/octet-stream",),
+    refuses=(InstanceNotFound, StepNotFound, StepOutputCorrupt),
+)
 def show_step(workflow: str, instance_id: str) -> ResponseReturnValue:
     """Nothing of it is cut; a step that has returned a stream is answered by its bytes."""
     query = read_query(StepQuery)

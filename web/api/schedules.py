@@ -7,8 +7,11 @@ from typing import Any, Literal
 from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from web.api import shapes
+from orchestrator.errors import InstanceAlreadyExists, InvalidSchedule, PayloadTooLarge, RateLimited, ScheduleNotFound
+from orchestrator.inspection import ScheduleView
+from web.api import answers, shapes
 from web.api.blueprint import api
+from web.contract import takes
 from web.payloads import Body, read_body
 from web.services import client, workflow_client
 
@@ -24,16 +27,19 @@ class ScheduleChange(Body):
 
 
 @api.get("/schedules")
+@takes(answers.Schedules)
 def list_all_schedules() -> ResponseReturnValue:
     return jsonify(schedules=[shapes.schedule(view) for view in client().schedules()])
 
 
 @api.get("/workflows/<workflow>/schedules")
+@takes(answers.Schedules)
 def list_schedules(workflow: str) -> ResponseReturnValue:
     return jsonify(schedules=[shapes.schedule(view) for view in workflow_client(workflow).schedules()])
 
 
 @api.post("/workflows/<workflow>/schedules")
+@takes(ScheduleView, status=201, body=NewSchedule, refuses=(InvalidSchedule, PayloadTooLarge))
 def add_schedule(workflow: str) -> ResponseReturnValue:
     new = read_body(NewSchedule)
     view = workflow_client(workflow).add_schedule(new.cron, new.timezone, new.params)
@@ -41,6 +47,7 @@ def add_schedule(workflow: str) -> ResponseReturnValue:
 
 
 @api.patch("/workflows/<workflow>/schedules/<schedule_id>/status")
+@takes(ScheduleView, body=ScheduleChange, refuses=(ScheduleNotFound,))
 def change_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
     of = workflow_client(workflow)
     act = {"pause": of.pause_schedule, "resume": of.resume_schedule}[read_body(ScheduleChange).status]
@@ -48,6 +55,7 @@ def change_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
 
 
 @api.post("/workflows/<workflow>/schedules/<schedule_id>/run")
+@takes(answers.State, status=201, location=True, refuses=(ScheduleNotFound, InstanceAlreadyExists, RateLimited))
 def run_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
     """Start an instance now, as if this were one of its moments."""
     instance = workflow_client(workflow).run_schedule(schedule_id)
@@ -56,6 +64,7 @@ def run_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
 
 
 @api.delete("/workflows/<workflow>/schedules/<schedule_id>")
+@takes(None, status=204, refuses=(ScheduleNotFound, InvalidSchedule))
 def remove_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
     workflow_client(workflow).remove_schedule(schedule_id)
     return "", 204

@@ -17,8 +17,9 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.client import InstanceEvent, Subscription
 from orchestrator.clock import monotonic
-from orchestrator.errors import InstanceNotFound, OrchestratorError
+from orchestrator.errors import InstanceNotFound, InvalidSubscription, OrchestratorError
 from web.api.blueprint import api
+from web.contract import takes
 from web.payloads import Body, read_query
 from web.refusals import TooManySubscribers
 from web.services import services, workflow_client
@@ -39,6 +40,12 @@ class SubscribeQuery(Body):
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>/subscribe")
+@takes(
+    str,
+    query=SubscribeQuery,
+    media=("text/event-stream",),
+    refuses=(InstanceNotFound, InvalidSubscription, TooManySubscribers),
+)
 def subscribe(workflow: str, instance_id: str) -> ResponseReturnValue:
     return event_stream(workflow, instance_id)
 

@@ -1,0 +1,162 @@
+"""The OpenAPI document of /api/v1, made of its routes, their contracts and pydantic's schemas; it is written nowhere."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask
+from pydantic import BaseModel
+from werkzeug.routing import Rule
+
+from orchestrator.errors import (
+    Forbidden,
+    InvalidInstanceId,
+    InvalidWorkflowName,
+    OrchestratorError,
+    TooManyFailures,
+    Unauthorized,
+    WorkflowNotFound,
+)
+from orchestrator.names import MAX_ADDRESS, MAX_EVENT_TYPE, MAX_WORKFLOW_NAME
+from web.contract import Contract, contract_of
+from web.refusals import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from web.schemas import REF, of_answer, of_body, of_query
+from web.statuses import status_of
+
+PREFIX = "/api/v1"
+OPEN = frozenset({"api.openapi"})
+PROBLEM = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """What every error is answered with (RFC 9457); some errors have more members, such as `errors`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
+_NAMED = {"type": "string", "pattern": "^[a-zA-Z0-9_][a-zA-Z0-9_-]*$", "minLength": 1}
+PATH = {
+    "workflow": _NAMED | {"maxLength": MAX_WORKFLOW_NAME},
+    "instance_id": {"type": "string", "pattern": "^[a-zA-Z0-9, */#_-]+$", "minLength": 1, "maxLength": MAX_ADDRESS},
+    "event_type": _NAMED | {"maxLength": MAX_EVENT_TYPE},
+}
+ALWAYS = (Unauthorized, Forbidden, TooManyFailures, InvalidRequest)
+WITH_BODY = (MalformedRequest, UnsupportedMediaType)
+WITH_WORKFLOW = (WorkflowNotFound, InvalidWorkflowName)
+
+
+def document(app: Flask) -> dict[str, Any]:
+    """Of the routes of this app's REST interface."""
+    schemas: dict[str, Any] = {}
+    of_answer(Problem, schemas)
+    paths: dict[str, Any] = defaultdict(dict)
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        view = app.view_functions[rule.endpoint]
+        contract = contract_of(view)
+        if not rule.endpoint.startswith("api.") or contract is None:
+            continue
+        path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule.removeprefix(PREFIX))
+        for method in sorted(rule.methods or ()):
+            if method not in ("HEAD", "OPTIONS"):
+                paths[path][method.lower()] = _operation(rule, view, contract, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Orchestrator",
+            "version": "1",
+            "description": "Durable workflows: what runs, what has run, and what may be done about it.",
+        },
+        "servers": [{"url": PREFIX}],
+        "security": [{"bearer": []}, {"basic": []}],
+        "paths": dict(paths),
+        "components": {
+            "schemas": dict(sorted(schemas.items())),
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "An access token. A server on its own machine may ask for none.",
+                },
+                "basic": {"type": "http", "scheme": "basic", "description": "An access token as the password."},
+            },
+        },
+    }
+
+
+def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any]) -> dict[str, Any]:
+    name = rule.endpoint.rpartition(".")[2]
+    told = inspect.getdoc(view)
+    operation: dict[str, Any] = {
+        "operationId": name,
+        "summary": name.replace("_", " ").capitalize() + ".",
+        **({"description": told} if told else {}),
+        "tags": [view.__module__.rpartition(".")[2]],
+    }
+    if rule.endpoint in OPEN:
+        operation["security"] = []
+    parameters = [
+        {"name": part, "in": "path", "required": True, "schema": PATH.get(part, {"type": "string", "minLength": 1})}
+        for part in re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
+    ]
+    if contract.query is not None:
+        parameters += of_query(contract.query, schemas)
+    if parameters:
+        operation["parameters"] = parameters
+    if contract.body is not None:
+        fields = getattr(contract.body, "model_fields", {}).values()
+        schema = of_body(contract.body, schemas)
+        operation["requestBody"] = {
+            "required": any(field.is_required() for field in fields),
+            "content": {"application/json": {"schema": schema}},
+        }
+    operation["responses"] = _responses(rule, contract, schemas)
+    return operation
+
+
+def _responses(rule: Rule, contract: Contract, schemas: dict[str, Any]) -> dict[str, Any]:
+    good: dict[str, Any] = {"description": HTTPStatus(contract.status).phrase}
+    if contract.answer is str:
+        good["content"] = {media: {"schema": {"type": "string"}} for media in contract.media}
+    elif contract.answer is not None:
+        good["content"] = {"application/json": {"schema": of_answer(contract.answer, schemas)}}
+        good["content"] |= {media: {} for media in contract.media}
+    if contract.location:
+        good["headers"] = {"Location": {"required": True, "schema": {"type": "string"}}}
+    responses = {str(contract.status): good}
+    if contract.answer is str:
+        responses["204"] = {"description": "It has ended, and there is nothing more to tell."}
+    refusals: dict[int, set[str]] = defaultdict(set)
+    for error in _errors(rule, contract):
+        refusals[_status(error)].add(error.code)
+    if contract.body is not None:
+        refusals[413].add("request.too_large")
+    problem = {"content": {PROBLEM: {"schema": {"$ref": REF.format(model="Problem")}}}}
+    for status, codes in sorted(refusals.items()):
+        responses[str(status)] = {"description": " or ".join(f"`{code}`" for code in sorted(codes)), **problem}
+    return responses | {"default": {"description": "Any other error", **problem}}
+
+
+def _errors(rule: Rule, contract: Contract) -> list[type[OrchestratorError]]:
+    errors: list[type[OrchestratorError]] = [*contract.refuses]
+    if rule.endpoint not in OPEN:
+        errors += ALWAYS
+    if contract.body is not None:
+        errors += WITH_BODY
+    if "workflow" in rule.arguments:
+        errors += WITH_WORKFLOW
+    if "instance_id" in rule.arguments:
+        errors.append(InvalidInstanceId)
+    return errors
+
+
+def _status(error: type[OrchestratorError]) -> int:
+    return status_of(error.__new__(error))
