@@ -13,10 +13,10 @@ from pydantic import Field
 from orchestrator.errors import OrchestratorError
 from web.dashboard.blueprint import dashboard
 from web.dashboard.wording import RESTART_FROM
-from web.errors import status_of
 from web.operations import steps
 from web.payloads import Body, read_query
 from web.services import workflow_client
+from web.statuses import status_of
 
 Kind = Literal["do", "sleep", "waitForEvent"]
 
