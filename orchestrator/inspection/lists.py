@@ -13,13 +13,17 @@ from orchestrator.inspection.views import InstanceView, WorkflowView
 from orchestrator.names import is_text
 from orchestrator.serialization import decode
 from orchestrator.statuses import InstanceStatus
-from orchestrator.store import reading
+from orchestrator.store import jobs, reading
 
 MAX_PAGE = 10_000
 
 
 def list_workflows(connection: Connection) -> list[WorkflowView]:
-    counts, triggered = reading.counts(connection), reading.triggered(connection)
+    counts, triggered, terminated = (
+        reading.counts(connection),
+        reading.triggered(connection),
+        jobs.terminated(connection),
+    )
     return [
         WorkflowView(
             name=row.name,
@@ -30,6 +34,7 @@ def list_workflows(connection: Connection) -> list[WorkflowView]:
             seen_at=row.seen_at,
             triggered_at=triggered.get(row.name),
             instances=counts.get(row.name, {}),
+            terminator_running=row.name in terminated,
             **merged(decode(row.declared), decode(row.configured)),
         )
         for row in reading.workflows(connection)

@@ -24,6 +24,8 @@ class WorkflowView:
     concurrency: dict[str, int] = field(default_factory=dict)
     default_retention: dict[str, int] = field(default_factory=dict)
     """Milliseconds."""
+    terminator_running: bool = False
+    """Whether its instances are being terminated in the background."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

@@ -22,6 +22,7 @@ _TAKE = Statement("""
 """)
 _GO_ON = Statement("UPDATE @jobs SET last = :last, run_at = :now WHERE id = :id")
 _DONE = Statement("DELETE FROM @jobs WHERE id = :id")
+_TERMINATED = Statement("SELECT workflow FROM @jobs WHERE kind = 'terminate'")
 _NEXT = Statement(
     "SELECT id FROM @instances WHERE workflow = :workflow AND id > :last AND id <= :up_to "
     "AND (:any_status = 1 OR status IN :statuses) ORDER BY id LIMIT :limit",
@@ -45,6 +46,11 @@ def go_on(connection: Connection, id: int, *, last: int, now: int) -> None:
 
 def done(connection: Connection, id: int) -> None:
     _DONE(connection, id=id)
+
+
+def terminated(connection: Connection) -> set[str]:
+    """The workflows whose instances are being terminated."""
+    return set(_TERMINATED(connection).scalars())
 
 
 def next_instances(

@@ -6,6 +6,7 @@ import itertools
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from cloudflare import Cloudflare
 
 from orchestrator import Client
+from orchestrator.store import jobs, workflows
 from tests.cli.processes import ORCHESTRATOR
 from tests.cloudflare import wrangler
 from tests.cloudflare.wrangler import Wrangler
@@ -56,6 +58,32 @@ class Cloud:
         self.create("orders", id, {"items": 3})
         self.awaits_approval(id)
         return id
+
+    def doomed(self) -> None:
+        """A workflow without a worker, so that none registers it again, with instances in line."""
+        like, now = self.client.workflow("sleeper").describe(), self.client.desk.clock.now_ms()
+        self.client.desk.database.transaction(
+            lambda connection: workflows.register(
+                connection, name="doomed", class_name="Doomed", module="app", queue=like.queue, now=now
+            )
+        )
+        self.client.workflow("doomed").create_batch(count=3)
+
+    def doomed_is_gone(self) -> None:
+        assert "doomed" not in [view.name for view in self.client.workflows()]
+        until(lambda: "doomed" not in {view.workflow for view in self.client.instances(limit=1000)}, "the removal")
+
+    @contextmanager
+    def terminating(self, workflow: str) -> Iterator[None]:
+        """A job that no worker comes to before the block ends."""
+        database, later = self.client.desk.database, self.client.desk.clock.now_ms() + 3_600_000
+        assert database.transaction(
+            lambda connection: jobs.add(connection, kind="terminate", workflow=workflow, statuses="[]", now=later)
+        )
+        yield
+        job = database.transaction(lambda connection: jobs.take(connection, now=later, again_at=later))
+        assert job is not None
+        database.transaction(lambda connection: jobs.done(connection, job.id))
 
     def awaits_approval(self, id: str) -> None:
         instance = self.client.workflow("orders").get(id)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from types import FunctionType
 from typing import Any
 
 import cloudflare
@@ -13,6 +15,7 @@ import pytest
 from cloudflare import Cloudflare
 
 from tests.cloudflare.conftest import ACCOUNT, Cloud
+from tests.processes.workers import until
 
 Fresh = Callable[[str], str]
 
@@ -295,6 +298,66 @@ def test_a_workflow_is_configured_but_its_code_comes_with_its_workers(sdk: Cloud
     sdk.workflows.update("failing", **of, schedules=[])
     with pytest.raises(cloudflare.UnprocessableEntityError, match="workers have registered"):
         sdk.workflows.update("failing", account_id=ACCOUNT, class_name="Other", script_name="app")
+
+
+def test_all_instances_of_a_workflow_are_terminated(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:
+    path = f"/accounts/{ACCOUNT}/workflows/sleeper/instances/terminate"
+    paused, waiting = (cloud.create("sleeper", fresh("s"), until="waiting") for _ in range(2))
+    cloud.client.workflow("sleeper").get(paused).pause()
+    cloud.reaches("sleeper", paused, "paused")
+    assert _put(sdk, f"{path}?status=paused") == {"status": "ok"}
+    cloud.reaches("sleeper", paused, "terminated")
+    assert cloud.client.workflow("sleeper").get(waiting).status().status == "waiting"
+    until(lambda: not cloud.client.workflow("sleeper").describe().terminator_running, "the end of the job")
+    assert _put(sdk, path) == {"status": "ok"}
+    cloud.reaches("sleeper", waiting, "terminated")
+    with pytest.raises(cloudflare.BadRequestError, match="can't be terminated"):
+        _put(sdk, f"{path}?status=complete")
+    with pytest.raises(cloudflare.UnprocessableEntityError, match="status"):
+        _put(sdk, f"{path}?status=never")
+    with pytest.raises(cloudflare.NotFoundError) as refused:
+        _put(sdk, f"/accounts/{ACCOUNT}/workflows/nothing/instances/terminate")
+    assert _errors(refused.value) == [(10200, "workflows.api.error.workflow.not_found")]
+
+
+def test_a_second_termination_of_all_joins_the_first(sdk: Cloudflare, cloud: Cloud) -> None:
+    of = {"account_id": ACCOUNT, "class_name": "Failing", "script_name": "app"}
+    with cloud.terminating("failing"):
+        answer = _put(sdk, f"/accounts/{ACCOUNT}/workflows/failing/instances/terminate")
+        assert answer == {"status": "already_running"}
+        assert sdk.workflows.update("failing", **of).terminator_running == 1
+    assert sdk.workflows.update("failing", **of).terminator_running == 0
+
+
+def _put(sdk: Cloudflare, path: str) -> Any:
+    return sdk.put(path, cast_to=object)["result"]  # type: ignore[index]
+
+
+def test_a_workflow_is_deleted_with_its_instances(sdk: Cloudflare, cloud: Cloud) -> None:
+    cloud.doomed()
+    gone = sdk.workflows.delete("doomed", account_id=ACCOUNT)
+    assert (gone.status, gone.success) == ("ok", True)
+    cloud.doomed_is_gone()
+    with pytest.raises(cloudflare.NotFoundError) as refused:
+        sdk.workflows.delete("doomed", account_id=ACCOUNT)
+    assert _errors(refused.value) == [(10200, "workflows.api.error.workflow.not_found")]
+
+
+def test_the_sdk_has_no_method_that_is_not_tried_here(sdk: Cloudflare) -> None:
+    assert set(_methods(sdk.workflows, "")) == {
+        "update", "list", "delete", "get",
+        "instances.create", "instances.list", "instances.bulk", "instances.get", "instances.step",
+        "instances.status.edit", "instances.events.create",
+        "versions.list", "versions.get", "versions.graph",
+    }  # fmt: skip
+
+
+def _methods(resource: Any, place: str) -> Iterator[str]:
+    for name, member in vars(type(resource)).items():
+        if isinstance(member, FunctionType) and not name.startswith("_"):
+            yield place + name
+        elif isinstance(member, cached_property) and not name.startswith("with_"):
+            yield from _methods(getattr(resource, name), f"{place}{name}.")
 
 
 def test_a_terminated_instance_undoes_what_it_has_done_on_request(sdk: Cloudflare, cloud: Cloud, fresh: Fresh) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from tests.cloudflare.conftest import Cloud
 from tests.cloudflare.wrangler import Wrangler
@@ -41,6 +44,7 @@ def test_trigger_starts_an_instance_with_its_id_and_params(cli: Wrangler, cloud:
     assert "workflows.api.error.instance.already_exists [code: 10405]" in refused.err
 
 
+@pytest.mark.cloudflare(79)
 def test_an_instance_is_described_while_it_waits_and_after_an_event(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
     id = cloud.order(fresh("o"))
     said = cli("instances", "describe", "orders", id).out
@@ -69,6 +73,7 @@ def test_an_instance_is_described_while_it_waits_and_after_an_event(cli: Wrangle
     assert done["steps"][2]["output"] == '{"by":"ann"}'
 
 
+@pytest.mark.cloudflare(79)
 def test_the_latest_instance_is_described_with_its_error(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
     id = cloud.create("failing", fresh("f"), until="errored")
     said = cli("instances", "describe", "failing", "latest").out
@@ -110,6 +115,7 @@ def test_instances_are_paused_resumed_restarted_and_terminated(cli: Wrangler, cl
     assert "Cannot terminate instance since its on a finite state" in refused.err
 
 
+@pytest.mark.cloudflare(79)
 def test_terminate_with_rollback_undoes_what_was_done(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
     id = cloud.create("booking", fresh("b"), until="waiting")
     assert "was terminated successfully" in cli("instances", "terminate", "booking", id, "--rollback").out
@@ -119,6 +125,7 @@ def test_terminate_with_rollback_undoes_what_was_done(cli: Wrangler, cloud: Clou
     assert rollback["outcome"] == "complete"
 
 
+@pytest.mark.cloudflare(79)
 def test_an_instance_is_restarted_from_a_step(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
     id = cloud.create("wordy", fresh("w"), until="complete")
     options = ("--from-step-name", "write", "--from-step-count", "1", "--from-step-type", "do")
@@ -129,6 +136,7 @@ def test_an_instance_is_restarted_from_a_step(cli: Wrangler, cloud: Cloud, fresh
     assert "not found in execution history" in refused.err
 
 
+@pytest.mark.cloudflare(79)
 def test_instances_are_deleted_by_id_and_by_file_and_what_failed_is_told_last(
     cli: Wrangler, cloud: Cloud, fresh: Fresh, tmp_path: Path
 ) -> None:
@@ -142,6 +150,41 @@ def test_instances_are_deleted_by_id_and_by_file_and_what_failed_is_told_last(
     assert "- none-such: workflows.api.error.instance.not_found" in said.err
 
 
+@pytest.mark.cloudflare(79)
+def test_all_instances_are_terminated_by_status(cli: Wrangler, cloud: Cloud, fresh: Fresh) -> None:
+    id = cloud.create("sleeper", fresh("s"), until="waiting")
+    said = cli("instances", "terminate-all", "sleeper", "--status", "waiting").out
+    assert '🥷 A job to terminate instances from Workflow "sleeper" with status "waiting" has been started.' in said
+    cloud.reaches("sleeper", id, "terminated")
+    with cloud.terminating("failing"):
+        assert "is already running." in cli("instances", "terminate-all", "failing").out
+    assert cli("instances", "terminate-all", "failing", "--json").json == {"status": "ok"}
+    refused = cli.run("instances", "terminate-all", "nothing")
+    assert refused.code == 1
+    assert "workflows.api.error.workflow.not_found [code: 10200]" in refused.err
+
+
+def test_a_workflow_is_deleted_with_its_instances(cli: Wrangler, cloud: Cloud) -> None:
+    cloud.doomed()
+    said = cli("delete", "doomed").out
+    assert '✅ Workflow "doomed" removed successfully.' in said
+    cloud.doomed_is_gone()
+    refused = cli.run("delete", "doomed")
+    assert refused.code == 1
+    assert "workflows.api.error.workflow.not_found [code: 10200]" in refused.err
+
+
+@pytest.mark.cloudflare(79)
+def test_wrangler_has_no_command_that_is_not_tried_here(cli: Wrangler) -> None:
+    commands = re.findall(r"^  wrangler workflows ([a-z -]+?) [ <\[]", cli("--help").out, re.MULTILINE)
+    assert set(commands) == {"list", "describe", "delete", "trigger", "instances"}
+    commands = re.findall(
+        r"^  wrangler workflows instances ([a-z -]+?) [ <\[]", cli("instances", "--help").out, re.MULTILINE
+    )
+    # `terminate-all` is there and not listed.
+    assert set(commands) == {"list", "describe", "send-event", "terminate", "restart", "pause", "resume", "delete"}
+
+
 def test_what_is_not_there_is_said_with_cloudflares_numbers(cli: Wrangler) -> None:
     missing = cli.run("instances", "describe", "orders", "nothing")
     assert missing.code == 1
@@ -151,6 +194,7 @@ def test_what_is_not_there_is_said_with_cloudflares_numbers(cli: Wrangler) -> No
     assert "workflows.api.error.workflow.not_found [code: 10200]" in unknown.err
 
 
+@pytest.mark.cloudflare(79)
 def test_local_commands_find_the_interface_on_the_port_of_the_development_server(
     cli: Wrangler, cloud: Cloud, fresh: Fresh
 ) -> None:

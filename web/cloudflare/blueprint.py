@@ -13,7 +13,7 @@ LOCAL = "/cdn-cgi/local/explorer/api/"
 """Where `wrangler … --local` looks on the port of its dev server, which is ours as well."""
 
 TAKES_QUERY = frozenset(
-    {"list_workflows", "list_instances", "show_instance", "subscribe", "show_step", "list_versions"}
+    {"list_workflows", "list_instances", "show_instance", "subscribe", "show_step", "list_versions", "terminate_all"}
 )
 
 cloudflare = Blueprint("cloudflare", __name__)

@@ -55,9 +55,11 @@ def configure_workflow(workflow: str) -> ResponseReturnValue:
     settings = given.model_dump(include={"limits", "concurrency", "default_retention"}, exclude_none=True)
     if given.schedules is not None:
         settings["schedules"] = [each.cron for each in given.schedules]
-    shown = shapes.workflow(of.configure(**settings), [])
+    view = of.configure(**settings)
+    shown = shapes.workflow(view, [])
     named = {name: shown[name] for name in shown if name != "instances"}
-    return ok(named | {"version_id": shapes.newest_version(of), "is_deleted": 0, "terminator_running": 0})
+    state = {"is_deleted": 0, "terminator_running": int(view.terminator_running)}
+    return ok(named | state | {"version_id": shapes.newest_version(of)})
 
 
 @cloudflare.get("/workflows/<workflow>")
