@@ -64,6 +64,7 @@ def test_one_question_is_asked_for_all(client: StubClient, orchestrator: Orchest
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "terminate", "restart"])
+@pytest.mark.cloudflare(79)
 def test_no_id_at_all_is_a_usage_error(action: str, orchestrator: Orchestrator) -> None:
     result = orchestrator("instances", action, "orders")
 
@@ -127,6 +128,7 @@ def test_a_restart_can_begin_at_a_step(client: StubClient, orchestrator: Orchest
 
 
 @pytest.mark.parametrize("given", [["--from-step-count", "2"], ["--from-step-type", "do"]])
+@pytest.mark.cloudflare(79)
 def test_which_step_of_a_name_needs_the_name(given: list[str], client: StubClient, orchestrator: Orchestrator) -> None:
     client.has(detail("order-1"))
 
@@ -140,6 +142,7 @@ def test_which_step_of_a_name_needs_the_name(given: list[str], client: StubClien
 @pytest.mark.parametrize(
     "given", [["--from-step-count", "0"], ["--from-step-count", "x"], ["--from-step-type", "step"]]
 )
+@pytest.mark.cloudflare(79)
 def test_a_step_that_can_not_be_is_refused(given: list[str], orchestrator: Orchestrator) -> None:
     assert orchestrator("instances", "restart", "orders", "x", "--from-step-name", "a", *given).exit_code == 2
 
@@ -181,6 +184,7 @@ def test_what_could_not_be_deleted_is_said_after_what_was(client: StubClient, or
         (None, "No such file"),
     ],
 )
+@pytest.mark.cloudflare(79)
 def test_a_file_that_holds_no_ids_is_refused(content: str | None, words: str, orchestrator: Orchestrator) -> None:
     if content is not None:
         Path("ids.json").write_text(content)

@@ -50,6 +50,7 @@ def ids(bench: Bench) -> list[str]:
     return [row.instance_id for row in bench.rows("SELECT instance_id FROM @instances ORDER BY instance_id")]
 
 
+@pytest.mark.cloudflare(50)
 def test_a_batch_by_count_starts_that_many_alike(bench: Bench, echo: WorkflowClient[Any]) -> None:
     batch = echo.create_batch(count=100, params={"n": 1})
     assert (len({instance.id for instance in batch.created}), batch.errors) == (100, [])
@@ -72,6 +73,7 @@ def test_a_batch_is_one_transaction_and_one_announcement(bench: Bench, echo: Wor
     assert published == [7]
 
 
+@pytest.mark.cloudflare(53)
 def test_each_instance_of_a_list_has_its_own_id_and_params(bench: Bench) -> None:
     bench.registry.add(Count)
     batch = bench.client.workflow(Count).create_batch(
@@ -120,6 +122,7 @@ def test_ids_that_are_taken_or_doubled_are_errors_of_their_own(bench: Bench, ech
         ({"count": 2, "retention": {"error_retention": "soon"}}, InvalidRetention, "error_retention"),
     ],
 )
+@pytest.mark.cloudflare(50)
 def test_a_batch_that_is_wrong_creates_nothing(
     bench: Bench, echo: WorkflowClient[Any], arguments: dict[str, Any], error: type[OrchestratorError], says: str
 ) -> None:
@@ -187,6 +190,7 @@ def test_concurrent_batches_that_share_ids_create_each_once(bench: Bench, echo: 
 # --- deleting
 
 
+@pytest.mark.cloudflare(49)
 def test_a_batch_delete_removes_all_there_is_and_reports_each_position(bench: Bench, echo: WorkflowClient[Any]) -> None:
     bench.registry.add(Count)
     counting = bench.client.workflow(Count)
@@ -222,6 +226,7 @@ def test_a_batch_delete_leaves_other_workflows_alone(bench: Bench, echo: Workflo
         (["kept", "x" * 272], InvalidInstanceId, "271"),
     ],
 )
+@pytest.mark.cloudflare(49)
 def test_a_batch_delete_that_is_wrong_removes_nothing(
     bench: Bench, echo: WorkflowClient[Any], given: Any, error: type[OrchestratorError], says: str
 ) -> None:

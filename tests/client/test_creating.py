@@ -56,6 +56,7 @@ def test_an_instance_is_durable_rung_for_and_queued_when_create_returns(bench: B
     assert bench.doorbell.pending() == [0]
 
 
+@pytest.mark.cloudflare(47)
 def test_the_workflow_learns_what_started_it(bench: Bench) -> None:
     instance = bench.run(Echo, {"n": 1}, id="first")
     when = datetime.fromtimestamp(START_MS / 1000, UTC).isoformat()
@@ -66,6 +67,7 @@ def test_without_params_the_payload_is_an_empty_object(bench: Bench) -> None:
     assert bench.run(Echo).result(timeout=0)[0] == {}
 
 
+@pytest.mark.cloudflare(47)
 def test_without_an_id_one_is_made_up_that_nobody_has(bench: Bench) -> None:
     ids = {bench.create(Echo).id for _ in range(20)}
     assert len(ids) == 20
@@ -81,6 +83,7 @@ BAD_TEXTS = ["", "-a", "a b", "a.b", "ä", "a/b", "x" * 101, "a\n", "a\x00", "\u
 
 
 @pytest.mark.parametrize("id", [*BAD_TEXTS, 7, 1.5, True, b"a", ["a"]], ids=repr)
+@pytest.mark.cloudflare(47)
 def test_any_other_id_is_refused(bench: Bench, id: Any) -> None:
     with pytest.raises(
         InvalidInstanceId, match="1 to 100 letters, digits, '-' or '_', not starting with '-'"

@@ -30,6 +30,7 @@ class Waiter(WorkflowEntrypoint):
 
 
 @pytest.mark.parametrize("id", ["unknown", "", "no such id", "ä", "a\x00b", "\udce9", "x" * 300, 7, None], ids=repr)
+@pytest.mark.cloudflare(33, 47, 53)
 def test_an_instance_that_is_not_there_is_not_found_whatever_it_is_called(bench: Bench, id: Any) -> None:
     bench.create(Waiter, id="known")
     with pytest.raises(InstanceNotFound, match="Workflow 'waiter' has no instance with id") as refused:

@@ -42,6 +42,7 @@ class Asked:
 
 @pytest.mark.parametrize("answer", [50, "50 milliseconds", timedelta(milliseconds=50)])
 @pytest.mark.parametrize("colour", ["def", "async def", "returns an awaitable"])
+@pytest.mark.cloudflare(14, 17)
 def test_the_next_attempt_runs_after_the_delay_that_the_function_gives(bench: Bench, colour: str, answer: Any) -> None:
     asked = Asked(answer)
 
@@ -105,6 +106,7 @@ def test_it_is_not_asked_when_there_is_no_further_attempt(bench: Bench) -> None:
     ],
     ids=repr,
 )
+@pytest.mark.cloudflare(15, 17)
 def test_a_function_that_gives_no_delay_fails_the_step_at_once(bench: Bench, answer: Any, reason: str) -> None:
     body = Failing()
     caught: list[Exception] = []
@@ -133,6 +135,7 @@ def test_a_function_that_gives_no_delay_fails_the_step_at_once(bench: Bench, ans
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.cloudflare(17)
 def test_one_that_does_not_return_in_time_fails_the_step(
     bench: Bench, colour: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +158,7 @@ def test_the_limit_is_five_seconds() -> None:
     assert delays.LIMIT_S == 5
 
 
+@pytest.mark.cloudflare(16)
 def test_the_stored_configuration_says_that_the_delay_is_dynamic_and_ctx_does_not_have_it(bench: Bench) -> None:
     seen: list[dict[str, Any]] = []
 
@@ -198,6 +202,7 @@ def test_a_static_policy_of_the_first_run_stays_and_a_function_that_is_gone_mean
     assert bodies["static"].attempts == 3
 
 
+@pytest.mark.cloudflare(17)
 def test_whoever_takes_over_from_a_worker_that_died_before_the_answer_asks_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

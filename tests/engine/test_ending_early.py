@@ -71,6 +71,7 @@ def counting(bench: Bench, bodies: Bodies) -> type[WorkflowEntrypoint[Any]]:
 
 
 @pytest.mark.parametrize("status", ["queued", "waiting", "paused", "complete", "errored", "terminated"])
+@pytest.mark.cloudflare(37)
 def test_a_restart_runs_again_from_the_start_and_the_run_before_stays_readable(
     bench: Bench, bodies: Bodies, status: str
 ) -> None:
@@ -154,6 +155,7 @@ def test_shared_steps_of_the_run_before_do_not_count_in_the_new_one(bench: Bench
 
 @pytest.mark.parametrize("run_colour", ["def", "async def"])
 @pytest.mark.parametrize("place", ["def", "async def", "run"])
+@pytest.mark.cloudflare(48)
 def test_an_instance_may_delete_itself_and_nothing_after_that_runs(
     bench: Bench, bodies: Bodies, own: Own, place: str, run_colour: str
 ) -> None:

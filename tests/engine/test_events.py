@@ -25,6 +25,7 @@ class Approval(WorkflowEntrypoint):
 
 
 @pytest.mark.parametrize("replayed", [False, True])
+@pytest.mark.cloudflare(27)
 def test_an_event_wakes_the_instance_that_waits_for_it(bench: Bench, replayed: bool) -> None:
     instance = bench.run(Approval)
     assert instance.status().status == "waiting"
@@ -36,6 +37,7 @@ def test_an_event_wakes_the_instance_that_waits_for_it(bench: Bench, replayed: b
     assert instance.result(timeout=0) == [{"by": "ann"}, "approval", 3_600_000]
 
 
+@pytest.mark.cloudflare(28)
 def test_an_event_that_comes_before_the_wait_is_kept_for_it(bench: Bench) -> None:
     instance = bench.create(Approval)
     instance.send_event("approval", {"by": "ann"})
@@ -109,6 +111,7 @@ class Twice(WorkflowEntrypoint):
         return seen
 
 
+@pytest.mark.cloudflare(30)
 def test_events_of_one_type_are_taken_in_order_of_arrival_one_by_one_wait(bench: Bench) -> None:
     instance = bench.create(Twice)
     for number in range(3):
@@ -132,6 +135,7 @@ def test_types_are_queues_of_their_own(bench: Bench) -> None:
     assert instance.result(timeout=0) == [2, 1]
 
 
+@pytest.mark.cloudflare(29)
 def test_a_wait_that_timed_out_does_not_take_the_next_event(bench: Bench) -> None:
     instance = bench.run(Twice)
     bench.after("1 hour")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from pydantic import BaseModel
 
 from orchestrator import WorkflowEntrypoint
@@ -16,6 +17,7 @@ class Money(BaseModel):
     cents: int
 
 
+@pytest.mark.cloudflare(78)
 def test_a_workflow_returns_its_output(bench: Bench, bodies: Bodies) -> None:
     class Hello(WorkflowEntrypoint[dict[str, str]]):
         async def run(self, event: Any, step: Any) -> str:
@@ -66,6 +68,7 @@ def test_the_value_a_workflow_sees_has_been_through_serialisation_on_the_first_r
     assert replayed.result(timeout=0) == expected
 
 
+@pytest.mark.cloudflare(6)
 def test_the_same_name_again_is_the_next_occurrence(bench: Bench, bodies: Bodies) -> None:
     class Loop(WorkflowEntrypoint):
         def run(self, event: Any, step: Any) -> list[int]:
@@ -97,6 +100,7 @@ def test_a_blocking_workflow_is_replayed_as_an_async_one_is(bench: Bench, bodies
     assert bodies.ran == ["first", "second"]
 
 
+@pytest.mark.cloudflare(74)
 def test_an_error_keeps_its_class_and_message_on_the_first_run_and_on_replay(bench: Bench) -> None:
     class Careful(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> list[str]:

@@ -13,6 +13,7 @@ from tests.engine.bench import Bench, Bodies, Failing, Own, steps_of
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.cloudflare(41)
 def test_a_pause_during_a_step_keeps_its_result_and_starts_no_other(
     bench: Bench, bodies: Bodies, own: Own, colour: str
 ) -> None:
@@ -43,6 +44,7 @@ def test_a_pause_during_a_step_keeps_its_result_and_starts_no_other(
     assert bodies.ran == ["first", "second"]
 
 
+@pytest.mark.cloudflare(42)
 def test_a_pause_during_parallel_steps_lets_those_that_run_finish(bench: Bench, bodies: Bodies, own: Own) -> None:
     class Fan(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> list[str]:
@@ -65,6 +67,7 @@ def test_a_pause_during_parallel_steps_lets_those_that_run_finish(bench: Bench, 
     assert instance.result(timeout=0) == ["after"]
 
 
+@pytest.mark.cloudflare(43, 52)
 def test_resuming_before_the_step_has_ended_takes_the_pause_back(bench: Bench, bodies: Bodies, own: Own) -> None:
     seen = []
 
@@ -141,6 +144,7 @@ def test_a_pause_in_the_last_step_holds_the_end_back_too(bench: Bench, own: Own)
 
 
 @pytest.mark.parametrize("lasts", ["1 minute", "10 days"])
+@pytest.mark.cloudflare(44)
 def test_every_deadline_is_put_off_by_the_length_of_the_pause(bench: Bench, lasts: str) -> None:
     class Sleeper(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> str:
@@ -200,6 +204,7 @@ def test_a_retry_that_another_worker_owes_is_put_off_too(bench: Bench, bodies: B
     assert (instance.result(timeout=0), body.attempts) == ("done", 2)
 
 
+@pytest.mark.cloudflare(44)
 def test_events_that_come_during_a_pause_are_delivered_after_it_in_order(bench: Bench) -> None:
     class Collector(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> list[Any]:
@@ -252,6 +257,7 @@ def test_a_new_instance_can_be_held_back_before_it_has_begun(bench: Bench, bodie
     assert instance.result(timeout=0) == "one"
 
 
+@pytest.mark.cloudflare(45)
 def test_a_worker_that_dies_while_a_pause_is_asked_leaves_a_paused_instance(bench: Bench, bodies: Bodies) -> None:
     class One(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:

@@ -38,6 +38,7 @@ def chain(numbers: Numbers, colour: str = "async def") -> type[WorkflowEntrypoin
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.cloudflare(38)
 def test_the_steps_before_keep_their_results_and_those_after_run_again(bench: Bench, colour: str) -> None:
     instance = bench.run(chain(Numbers(), colour))
     assert instance.restart(from_={"name": "b"}).status == "queued"
@@ -78,6 +79,7 @@ def test_it_is_allowed_in_every_status(bench: Bench, status: str) -> None:
     assert instance.result(timeout=0) == [1, 2]
 
 
+@pytest.mark.cloudflare(39)
 def test_without_a_type_the_step_is_a_do_even_where_a_sleep_of_that_name_came_first(bench: Bench) -> None:
     numbers = Numbers()
 
@@ -113,6 +115,7 @@ def test_the_count_tells_steps_of_one_name_apart(bench: Bench) -> None:
     assert instance.result(timeout=0) == [1, 1, 2]
 
 
+@pytest.mark.cloudflare(40)
 def test_a_step_that_the_run_has_not_come_to_is_refused_before_anything_is_touched(bench: Bench) -> None:
     instance = bench.run(chain(Numbers()))
     before = instance.describe()

@@ -23,6 +23,7 @@ def one_step(body: Any, config: dict[str, Any] | None = None) -> type[WorkflowEn
     ("backoff", "delays_s"),
     [("constant", [10, 10, 10]), ("linear", [10, 20, 30]), ("exponential", [10, 20, 40]), (None, [10, 20, 40])],
 )
+@pytest.mark.cloudflare(3)
 def test_the_next_attempt_runs_when_its_delay_has_passed_and_not_before(
     bench: Bench, backoff: str | None, delays_s: list[int]
 ) -> None:
@@ -61,6 +62,7 @@ def test_without_a_delay_the_next_attempt_follows_at_once(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.cloudflare(2, 5)
 def test_the_body_is_told_its_attempt_and_one_idempotency_key_for_all_of_them(bench: Bench, colour: str) -> None:
     seen: list[Any] = []
 
@@ -87,6 +89,7 @@ def test_the_body_is_told_its_attempt_and_one_idempotency_key_for_all_of_them(be
     ]  # fmt: skip
 
 
+@pytest.mark.cloudflare(9)
 def test_a_body_that_changes_its_configuration_changes_nothing(bench: Bench) -> None:
     attempts = []
 
@@ -100,6 +103,7 @@ def test_a_body_that_changes_its_configuration_changes_nothing(bench: Bench) -> 
     assert attempts == [1, 2]
 
 
+@pytest.mark.cloudflare(10, 11)
 def test_a_non_retryable_error_is_the_last_attempt(bench: Bench) -> None:
     body = Failing(error=lambda: NonRetryableError("card declined"))
     instance = bench.run(one_step(body, {"retries": {"limit": 5, "delay": 0}}))

@@ -45,9 +45,8 @@ UNDONE_ONCE = ["a", "b", "c", "undo c", "undo b", "undo b", "undo a"]
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
 @pytest.mark.parametrize("crash", [False, True])
-def test_62_a_handler_that_has_succeeded_never_runs_again(
-    bench: Bench, bodies: Bodies, crash: bool, colour: str
-) -> None:
+@pytest.mark.cloudflare(62)
+def test_a_handler_that_has_succeeded_never_runs_again(bench: Bench, bodies: Bodies, crash: bool, colour: str) -> None:
     instance = bench.run(patient(bodies, colour=colour))
     assert instance.status().status == "rollingBack"
     assert bodies.ran[3:] == ["undo c", "undo b"]
@@ -282,7 +281,8 @@ def without_handler(workflow: Workflow, change: str) -> Workflow:
 
 
 @pytest.mark.parametrize("change", ["another step first", "handler removed"])
-def test_62_handlers_are_found_again_in_changed_code_or_reported_missing(
+@pytest.mark.cloudflare(62)
+def test_handlers_are_found_again_in_changed_code_or_reported_missing(
     bench: Bench, bodies: Bodies, change: str
 ) -> None:
     instance = bench.run(patient(bodies))

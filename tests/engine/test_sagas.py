@@ -1,7 +1,4 @@
-"""Undoing what a failed workflow has done: which steps, in which order, with what, and what becomes of the instance.
-
-The numbers are those of Cloudflare's own tests of rollbacks, as far as they are not about JavaScript.
-"""
+"""Undoing what a failed workflow has done: which steps, in which order, with what, and what becomes of the instance."""
 
 from __future__ import annotations
 
@@ -44,7 +41,8 @@ def program(*names: str, undo: Callable[[str], Any], then: Callable[[Any], Any] 
     return Steps
 
 
-def test_54_steps_are_undone_in_reverse_order_and_the_instance_errs_with_what_it_failed_with(
+@pytest.mark.cloudflare(54)
+def test_steps_are_undone_in_reverse_order_and_the_instance_errs_with_what_it_failed_with(
     bench: Bench, bodies: Bodies
 ) -> None:
     instance = bench.run(program("a", "b", "c", undo=lambda name: bodies(f"undo {name}")))
@@ -68,7 +66,8 @@ def test_54_steps_are_undone_in_reverse_order_and_the_instance_errs_with_what_it
     }
 
 
-def test_55_parallel_steps_are_undone_in_reverse_order_of_their_start(bench: Bench, bodies: Bodies) -> None:
+@pytest.mark.cloudflare(55)
+def test_parallel_steps_are_undone_in_reverse_order_of_their_start(bench: Bench, bodies: Bodies) -> None:
     quick = asyncio.Event()
 
     class Parallel(WorkflowEntrypoint):
@@ -90,7 +89,8 @@ def test_55_parallel_steps_are_undone_in_reverse_order_of_their_start(bench: Ben
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
-def test_56_a_handler_has_retries_and_timeouts_of_its_own(bench: Bench, colour: str) -> None:
+@pytest.mark.cloudflare(56)
+def test_a_handler_has_retries_and_timeouts_of_its_own(bench: Bench, colour: str) -> None:
     undo = Failing(2)
 
     async def undo_later() -> str:
@@ -138,7 +138,8 @@ class Payment(BaseModel):
     id: str
 
 
-def test_57_a_handler_is_told_what_it_declares(bench: Bench) -> None:
+@pytest.mark.cloudflare(57)
+def test_a_handler_is_told_what_it_declares(bench: Bench) -> None:
     told: dict[str, Any] = {}
 
     def charge() -> Payment:
@@ -177,7 +178,8 @@ def test_57_a_handler_is_told_what_it_declares(bench: Bench) -> None:
     assert told["some"][1] == Payment(id="p-1")
 
 
-def test_58_the_handler_of_a_step_that_failed_runs_without_output(bench: Bench) -> None:
+@pytest.mark.cloudflare(58)
+def test_the_handler_of_a_step_that_failed_runs_without_output(bench: Bench) -> None:
     told: list[Any] = []
 
     class Failed(WorkflowEntrypoint):
@@ -190,7 +192,8 @@ def test_58_the_handler_of_a_step_that_failed_runs_without_output(bench: Bench) 
     assert instance.status().rollback == COMPLETE
 
 
-def test_59_a_step_without_a_handler_is_passed_over(bench: Bench, bodies: Bodies) -> None:
+@pytest.mark.cloudflare(59)
+def test_a_step_without_a_handler_is_passed_over(bench: Bench, bodies: Bodies) -> None:
     class Some(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> None:
             await step.do("a", lambda: None, rollback=bodies("undo a"))
@@ -202,7 +205,8 @@ def test_59_a_step_without_a_handler_is_passed_over(bench: Bench, bodies: Bodies
     assert bodies.ran == ["undo c", "undo a"]
 
 
-def test_60_the_first_handler_that_fails_for_good_ends_the_rollback(bench: Bench, bodies: Bodies) -> None:
+@pytest.mark.cloudflare(60)
+def test_the_first_handler_that_fails_for_good_ends_the_rollback(bench: Bench, bodies: Bodies) -> None:
     undo = Failing(error=lambda: RuntimeError("the bank is closed"))
 
     class Three(WorkflowEntrypoint):
@@ -223,7 +227,8 @@ def test_60_the_first_handler_that_fails_for_good_ends_the_rollback(bench: Bench
 
 
 @pytest.mark.parametrize("crash", [False, True])
-def test_61_terminating_with_rollback_undoes_a_waiting_instance(bench: Bench, bodies: Bodies, crash: bool) -> None:
+@pytest.mark.cloudflare(61)
+def test_terminating_with_rollback_undoes_a_waiting_instance(bench: Bench, bodies: Bodies, crash: bool) -> None:
     errors: list[Any] = []
 
     async def wait(step: Any) -> None:
@@ -250,7 +255,7 @@ def test_61_terminating_with_rollback_undoes_a_waiting_instance(bench: Bench, bo
     assert bench.rows("SELECT * FROM @timers") == []
 
 
-def test_63_a_handler_may_not_call_steps(bench: Bench) -> None:
+def test_a_handler_may_not_call_steps(bench: Bench) -> None:
     told: list[BaseException] = []
 
     class Nested(WorkflowEntrypoint):
@@ -283,7 +288,8 @@ def test_63_a_handler_may_not_call_steps(bench: Bench) -> None:
     assert [step.attempts for step in instance.describe().steps if step.kind == "rollback"] == [1], "not retried"
 
 
-def test_64_a_paused_instance_can_be_terminated_with_rollback(bench: Bench, bodies: Bodies) -> None:
+@pytest.mark.cloudflare(64)
+def test_a_paused_instance_can_be_terminated_with_rollback(bench: Bench, bodies: Bodies) -> None:
     async def nap(step: Any) -> None:
         await step.sleep("nap", "1 hour")
 
@@ -297,7 +303,8 @@ def test_64_a_paused_instance_can_be_terminated_with_rollback(bench: Bench, bodi
     assert row.paused_at is None
 
 
-def test_65_nothing_is_undone_after_success_a_caught_error_or_a_plain_terminate(bench: Bench, bodies: Bodies) -> None:
+@pytest.mark.cloudflare(65)
+def test_nothing_is_undone_after_success_a_caught_error_or_a_plain_terminate(bench: Bench, bodies: Bodies) -> None:
     class Fine(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> str:
             try:

@@ -129,6 +129,7 @@ def test_a_time_zone_is_kept_through_a_change_of_the_clock(bench: Bench) -> None
     ]  # fmt: skip
 
 
+@pytest.mark.cloudflare(81)
 def test_what_a_class_declares_is_added_changed_and_removed_with_it(bench: Bench) -> None:
     report = deploy(bench, ["0 1 * * *", Schedule("0 2 * * *", params=1)])
     kept = report.add_schedule("0 5 * * *")

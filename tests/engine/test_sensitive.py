@@ -25,6 +25,7 @@ class Login(WorkflowEntrypoint):
         return await step.do("use", {"sensitive": "output"}, lambda given: [given == SECRET, given], got)
 
 
+@pytest.mark.cloudflare(26)
 def test_it_is_shown_nowhere_and_handed_on_as_it_is(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         instance = bench.run(Login)
@@ -65,6 +66,7 @@ def test_what_was_declared_when_it_ran_counts(bench: Bench) -> None:
     assert steps_of(instance)["a-1"].output == "[REDACTED]"
 
 
+@pytest.mark.cloudflare(26)
 def test_errors_are_shown(bench: Bench) -> None:
     class Refused(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:

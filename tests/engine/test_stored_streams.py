@@ -46,6 +46,7 @@ def test_deleting_in_a_batch_removes_them_too(bench: Bench) -> None:
     assert bench.rows("SELECT 1 FROM @stream_chunks") == bench.rows("SELECT 1 FROM @streams") == []
 
 
+@pytest.mark.cloudflare(22)
 def test_a_restart_removes_them_and_one_from_a_step_keeps_those_before(bench: Bench) -> None:
     instance = bench.run(downloading(LARGE))
     first, second = (instance.step(name).stream for name in ("first", "second"))
@@ -79,6 +80,7 @@ def test_a_restart_removes_them_and_one_from_a_step_keeps_those_before(bench: Be
     ],
     ids=["text", "a letter in two", "just short enough", "too long", "two bytes each", "large", "binary"],
 )
+@pytest.mark.cloudflare(24)
 def test_people_see_how_it_begins(bench: Bench, parts: list[bytes], shown: str) -> None:
     class Download(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:
@@ -88,6 +90,7 @@ def test_people_see_how_it_begins(bench: Bench, parts: list[bytes], shown: str) 
     assert (step.output, step.stream_bytes) == (shown, sum(map(len, parts)))
 
 
+@pytest.mark.cloudflare(26)
 def test_a_sensitive_stream_is_handed_on_and_not_shown(bench: Bench) -> None:
     class Download(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:

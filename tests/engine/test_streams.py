@@ -71,6 +71,7 @@ def pumped(bench: Bench) -> None:
 
 @pytest.mark.parametrize("run_colour", ["def", "async def"])
 @pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.cloudflare(20)
 def test_the_workflow_reads_the_same_bytes_on_the_first_run_and_on_replay(
     bench: Bench, bodies: Bodies, tmp_path: Path, shape: str, run_colour: str
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_workflow_reads_the_same_bytes_on_the_first_run_and_on_replay(
 
 
 @pytest.mark.parametrize("shape", ["generator", "async generator"])
+@pytest.mark.cloudflare(20)
 def test_a_stream_may_be_empty(bench: Bench, tmp_path: Path, shape: str) -> None:
     class Empty(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:
@@ -209,6 +211,7 @@ def test_a_stream_that_breaks_fails_its_attempt_and_what_was_stored_of_it_is_rem
 
 
 @pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.cloudflare(23)
 def test_a_timeout_while_it_is_written_fails_the_attempt_and_removes_what_there_is(bench: Bench, colour: str) -> None:
     end = threading.Event()
 
@@ -271,6 +274,7 @@ def closed_file() -> Any:
     ],
     ids=["text", "none", "oversized", "closed generator", "closed async generator", "closed file"],
 )
+@pytest.mark.cloudflare(21)
 def test_what_is_no_stream_of_bytes_ends_the_instance_whatever_its_code_would_do(
     bench: Bench, bodies: Bodies, body: Any, name: str, detail: str
 ) -> None:
@@ -295,6 +299,7 @@ def test_what_is_no_stream_of_bytes_ends_the_instance_whatever_its_code_would_do
     assert bench.rows("SELECT 1 FROM @stream_chunks") == []
 
 
+@pytest.mark.cloudflare(18)
 def test_a_chunk_of_16_mib_is_fine_and_is_stored_in_smaller_ones(bench: Bench) -> None:
     class One(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:

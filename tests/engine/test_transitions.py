@@ -122,6 +122,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("status", "action", "expected"), TABLE)
+@pytest.mark.cloudflare(36, 37, 52)
 def test_an_action_leads_from_one_status_to_another_or_is_refused(
     bench: Bench, status: str, action: str, expected: str | None
 ) -> None:
@@ -143,6 +144,7 @@ def test_an_action_leads_from_one_status_to_another_or_is_refused(
 
 
 @pytest.mark.parametrize(("status", "action", "expected"), [row for row in TABLE if row[2] is not None])
+@pytest.mark.cloudflare(37)
 def test_after_an_action_the_instance_goes_on_as_the_table_says(
     bench: Bench, status: str, action: str, expected: str
 ) -> None:
@@ -159,6 +161,7 @@ def test_after_an_action_the_instance_goes_on_as_the_table_says(
 
 
 @pytest.mark.parametrize("status", MAKE)
+@pytest.mark.cloudflare(48)
 def test_an_instance_in_any_status_can_be_deleted_and_its_id_used_again(bench: Bench, status: str) -> None:
     instance = MAKE[status](bench)
     instance.send_event("other", "left over")

@@ -10,6 +10,7 @@ import pytest
 from tests.replay.play import Play
 
 
+@pytest.mark.cloudflare(75)
 def test_parameters_are_the_results_of_the_steps_of_those_names() -> None:
     async def program(step: Any) -> Any:
         @step.do
@@ -50,6 +51,7 @@ def test_a_parameter_is_matched_with_the_name_given_and_not_with_the_name_of_the
     assert play.value == 2
 
 
+@pytest.mark.cloudflare(76)
 def test_a_diamond_runs_its_top_once() -> None:
     async def program(step: Any) -> Any:
         @step.do
@@ -126,6 +128,7 @@ def test_a_direct_call_always_runs_the_step_anew() -> None:
     assert play.value == [1, 2]
 
 
+@pytest.mark.cloudflare(74)
 def test_a_failed_dependency_stops_the_step_and_the_error_reaches_who_waits() -> None:
     async def program(step: Any) -> Any:
         @step.do

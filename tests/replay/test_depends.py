@@ -9,6 +9,7 @@ import pytest
 from tests.replay.play import Play
 
 
+@pytest.mark.cloudflare(77)
 def test_steps_listed_in_depends_go_to_the_parameters_in_order() -> None:
     async def program(step: Any) -> Any:
         @step.do("first one")

@@ -21,6 +21,7 @@ async def three_steps(step: Any) -> Any:
     return [await step.do("a", one) for _ in range(3)]
 
 
+@pytest.mark.cloudflare(31)
 def test_the_step_after_the_last_allowed_one_ends_the_run() -> None:
     play = Play(three_steps, limits={"steps": 2})
     play.execute_all()
@@ -29,6 +30,7 @@ def test_the_step_after_the_last_allowed_one_ends_the_run() -> None:
     assert play.asked == ["1: do 'a-1'", "2: do 'a-2'"]
 
 
+@pytest.mark.cloudflare(31)
 def test_as_many_steps_as_allowed_are_fine() -> None:
     play = Play(three_steps, limits={"steps": 3})
     play.execute_all()

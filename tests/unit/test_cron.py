@@ -139,6 +139,7 @@ def test_schedules_that_are_doubled_or_too_many_are_refused(given: Any) -> None:
         ("Etc/GMT+5", "*/5 * * * * Etc/GMT_5-1800000000000"),
     ],
 )
+@pytest.mark.cloudflare(33)
 def test_the_id_of_a_scheduled_instance_says_which_schedule_and_when(zone: str, id: str) -> None:
     assert scheduled_id("*/5 * * * *", zone, 1_800_000_000_000) == id
     assert schedule_of(id) == ("*/5 * * * *", 1_800_000_000_000)

@@ -37,11 +37,13 @@ NO_NAMES = [
 
 
 @pytest.mark.parametrize("name", ["abc", "NAME_123-hello", "a", "1", "_", "a" * 64])
+@pytest.mark.cloudflare(32)
 def test_a_workflow_name_that_is_allowed(name: str) -> None:
     assert check_workflow_name(name) == name
 
 
 @pytest.mark.parametrize("name", [*NO_NAMES, "a" * 65])
+@pytest.mark.cloudflare(32)
 def test_a_workflow_name_that_is_not(name: Any) -> None:
     with pytest.raises(InvalidWorkflowName, match="use 1 to 64 letters, digits") as caught:
         check_workflow_name(name)
@@ -49,11 +51,13 @@ def test_a_workflow_name_that_is_not(name: Any) -> None:
 
 
 @pytest.mark.parametrize("instance_id", ["abc", "NAME_123-hello", "a" * 100, "cf_abc", "Latest"])
+@pytest.mark.cloudflare(32)
 def test_an_instance_id_that_is_allowed(instance_id: str) -> None:
     assert check_instance_id(instance_id) == instance_id
 
 
 @pytest.mark.parametrize("instance_id", [*NO_NAMES, "a" * 101])
+@pytest.mark.cloudflare(32)
 def test_an_instance_id_that_is_not(instance_id: Any) -> None:
     with pytest.raises(InvalidInstanceId, match="use 1 to 100 letters, digits"):
         check_instance_id(instance_id)
@@ -77,11 +81,13 @@ def test_an_event_type_that_is_not(event_type: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "with spaces", "Straße №5: 100 %", "a:b:1", "x" * 256, "\x7f"])
+@pytest.mark.cloudflare(34)
 def test_a_step_name_that_is_allowed(name: str) -> None:
     assert check_step_name(name) == name
 
 
 @pytest.mark.parametrize("name", ["", "\x00", "a\nb", "a\x1fb", "x" * 257, None, 7, b"bytes"])
+@pytest.mark.cloudflare(34)
 def test_a_step_name_that_is_not(name: Any) -> None:
     with pytest.raises(InvalidStepName, match=r"exceeds max length \(256 chars\) or invalid characters found"):
         check_step_name(name)

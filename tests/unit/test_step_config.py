@@ -14,6 +14,7 @@ from orchestrator.errors import InvalidStepConfig
 RETRIES = {"limit": 3, "delay": "30 seconds"}
 
 
+@pytest.mark.cloudflare(7)
 def test_the_defaults_are_five_retries_from_ten_seconds_and_ten_minutes() -> None:
     assert DEFAULT_CONFIG.retries.limit == 5
     assert DEFAULT_CONFIG.retries.delay_ms == 10_000
@@ -42,6 +43,7 @@ def test_the_defaults_are_five_retries_from_ten_seconds_and_ten_minutes() -> Non
         ),
     ],
 )
+@pytest.mark.cloudflare(8)
 def test_a_config_is_merged_over_the_defaults_and_keeps_the_authors_spelling(given: Any, shown: Any) -> None:
     assert parse_config("charge", given).to_dict() == shown
 
@@ -116,6 +118,7 @@ def test_nothing_stored_means_the_defaults() -> None:
         ({"queue": "q" * 129}, "queue must be a name of 1 to 128 characters"),
     ],
 )
+@pytest.mark.cloudflare(35)
 def test_a_config_that_is_wrong_names_the_step_and_the_option(config: Any, reason: str) -> None:
     with pytest.raises(InvalidStepConfig) as caught:
         parse_config("charge", config)

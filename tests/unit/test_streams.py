@@ -86,6 +86,7 @@ def test_a_description_reads_back_and_no_other_result_is_taken_for_one() -> None
         ('"x"', '{"queue": "\\"sensitive\\": \\"output\\""}', "x"),
     ],
 )
+@pytest.mark.cloudflare(24)
 def test_people_see_what_they_may(result: str | None, config: str | None, shown: Any) -> None:
     assert shown_output(result, config) == shown
 

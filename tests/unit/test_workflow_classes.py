@@ -61,6 +61,7 @@ def made(**members: Any) -> type[WorkflowEntrypoint[Any]]:
     return type("Made", (WorkflowEntrypoint,), {"run": Untyped.run, **members})
 
 
+@pytest.mark.cloudflare(31, 80)
 def test_a_workflow_may_have_up_to_25000_steps_and_has_10000_unless_it_says() -> None:
     assert Definition.of(Untyped).step_limit == 10_000
     assert Definition.of(made(limits={"steps": 1})).step_limit == 1
@@ -68,12 +69,14 @@ def test_a_workflow_may_have_up_to_25000_steps_and_has_10000_unless_it_says() ->
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, 25_001, "10", True, None, [5]])
+@pytest.mark.cloudflare(80)
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(SetupError, match=r"limits\['steps'\] of workflow 'made' is .* must be 1 to 25,000"):
         Definition.of(made(limits={"steps": limit}))
 
 
 @pytest.mark.parametrize("name", ["a b", "-a", "a" * 65, "ä", 5])
+@pytest.mark.cloudflare(80)
 def test_a_name_that_is_not_allowed_is_refused(name: Any) -> None:
     with pytest.raises(InvalidWorkflowName):
         Definition.of(made(name=name))
@@ -161,6 +164,7 @@ def test_the_same_class_may_be_registered_again() -> None:
     assert len(Registry([Untyped, Untyped])) == 1
 
 
+@pytest.mark.cloudflare(80)
 def test_two_workflows_of_one_name_are_refused_and_both_are_named() -> None:
     with pytest.raises(DuplicateWorkflow) as caught:
         Registry([Untyped, made(name="anything-goes")])

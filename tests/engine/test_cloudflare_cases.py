@@ -1,0 +1,99 @@
+"""What Cloudflare's own tests assert of steps and no other file here tries; the numbers are those of docs/cloudflare.md."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from orchestrator import NonRetryableError, WorkflowEntrypoint
+from tests.engine.bench import Bench, Failing
+
+NOW = {"retries": {"limit": 3, "delay": 0}}
+
+
+@pytest.mark.cloudflare(1)
+def test_a_step_that_succeeds_at_once_has_seen_attempt_one(bench: Bench) -> None:
+    class Plain(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            return await step.do("a", lambda ctx: ctx.attempt)
+
+    assert bench.run(Plain).result(timeout=0) == 1
+
+
+@pytest.mark.cloudflare(12)
+def test_a_failure_that_is_caught_fails_its_step_and_not_the_instance(bench: Bench) -> None:
+    class Careful(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> str:
+            try:
+                await step.do("a", {"retries": {"limit": 0, "delay": 0}}, Failing())
+            except ValueError as error:
+                return f"caught {error}"
+            return "nothing to catch"
+
+    instance = bench.run(Careful)
+    assert instance.result(timeout=0) == "caught no"
+    types = [event.type for event in instance.subscribe()]
+    assert types.count("step_errored") == 1
+    assert types[-1] == "workflow_completed"
+    assert "workflow_errored" not in types
+
+
+@pytest.mark.cloudflare(13)
+@pytest.mark.parametrize(
+    ("error", "attempts"),
+    [
+        (ValueError("no"), 4),
+        (ValueError(""), 4),
+        (ValueError(), 4),
+        (NonRetryableError("no"), 1),
+        (NonRetryableError(""), 1),
+    ],
+    ids=repr,
+)
+def test_whether_there_is_another_attempt_does_not_depend_on_the_message(
+    bench: Bench, error: Exception, attempts: int
+) -> None:
+    body = Failing(error=lambda: error)
+
+    class Retried(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            return await step.do("a", NOW, body)
+
+    assert bench.run(Retried).status().status == "errored"
+    assert body.attempts == attempts
+
+
+@pytest.mark.cloudflare(14)
+def test_a_delay_that_a_function_gave_is_told_with_the_failed_attempt(bench: Bench) -> None:
+    body = Failing(times=1)
+
+    class Delayed(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            retries = {"limit": 1, "delay": lambda ctx, error: 50, "backoff": "constant"}
+            return await step.do("a", {"retries": retries}, body)
+
+    instance = bench.run(Delayed)
+    subscription, failed = instance.subscribe(), []
+    while (event := subscription.next(0)) is not None:
+        if event.type == "attempt_errored":
+            failed.append(event.data["retry_delay_ms"])
+    assert failed == [50]
+    bench.after(50)
+    assert instance.result(timeout=0) == "done"
+
+
+@pytest.mark.cloudflare(63)
+def test_a_handler_never_sees_the_mark_of_a_delay_function(bench: Bench) -> None:
+    seen: list[Any] = []
+
+    class Undone(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            retries = {"limit": 1, "delay": lambda ctx, error: 50}
+            await step.do("a", {"retries": retries}, lambda: None, rollback=lambda ctx: seen.append(ctx.config))
+            raise ValueError("over")
+
+    instance = bench.run(Undone)
+    assert instance.status().rollback == {"outcome": "complete", "error": None}
+    (config,) = seen
+    assert config["retries"] == {"limit": 1, "backoff": "exponential"}
