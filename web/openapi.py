@@ -114,8 +114,11 @@ def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any
     if contract.body is not None:
         fields = getattr(contract.body, "model_fields", {}).values()
         schema = of_body(contract.body, schemas)
+        needed = any(field.is_required() for field in fields)
+        if fields and not needed:  # then null is as good as nothing
+            schema = {"anyOf": [schema, {"type": "null"}]}
         operation["requestBody"] = {
-            "required": any(field.is_required() for field in fields),
+            "required": needed,
             "content": {"application/json": {"schema": schema}},
         }
     operation["responses"] = _responses(rule, contract, schemas)

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from orchestrator.clock import SystemClock
 
 _clock = SystemClock()
+
+
+def _no_number(given: object) -> object:
+    """Numbers are refused: whether they are seconds or milliseconds would be a guess."""
+    if isinstance(given, str) and given.strip().lstrip("+-").replace(".", "", 1).replace("_", "").isdigit():
+        raise ValueError("must be a time such as 2026-11-22T07:01:02Z, not a number")
+    return given
+
+
+Moment = Annotated[datetime, BeforeValidator(_no_number)]
+"""A time in a query."""
 
 
 def rfc3339(at_ms: int) -> str:

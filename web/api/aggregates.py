@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from flask import jsonify
@@ -15,7 +14,7 @@ from web.api.blueprint import api
 from web.contract import takes
 from web.payloads import Body, read_query
 from web.services import client, workflow_client
-from web.times import epoch_ms
+from web.times import Moment, epoch_ms
 
 
 def _as_list(value: object) -> object:
@@ -23,8 +22,8 @@ def _as_list(value: object) -> object:
 
 
 class AggregatesQuery(Body):
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Moment | None = None
+    until: Moment | None = None
     group_by: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=lambda: ["hour"])
     step: str | None = Field(default=None, max_length=256)
 

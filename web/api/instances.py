@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from flask import jsonify, url_for
@@ -36,7 +35,7 @@ from web.operations.instances import NewInstance, StatusChange
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
 from web.services import client, workflow_client
-from web.times import epoch_ms
+from web.times import Moment, epoch_ms
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 100
@@ -54,8 +53,8 @@ class AllInstancesQuery(Body):
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
     direction: Literal["asc", "desc"] = "desc"
-    date_start: datetime | None = None
-    date_end: datetime | None = None
+    date_start: Moment | None = None
+    date_end: Moment | None = None
 
     def asked(self) -> dict[str, Any]:
         """As the client takes it."""
