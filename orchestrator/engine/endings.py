@@ -245,13 +245,16 @@ def leave_to_others(activation: Activation) -> None:
         "Start a worker with the application that has it.",
         activation.identity.workflow, activation.identity.instance_id, ", ".join(activation.runtime.registry) or "none",
     )  # fmt: skip
-    status = InstanceStatus.QUEUED if activation.fence == 1 else activation.book.status
     runtime, identity = activation.runtime, activation.identity
     with runtime.database.read() as connection:
         others = [json.loads(row.info) for row in workers.all_(connection)]
-    if any(identity.workflow in other.get("workflows", ()) for other in others):
+    known = any(identity.workflow in other.get("workflows", ()) for other in others)
+    delay_ms = runtime.settings.grace_ms if known else max(6 * runtime.settings.grace_ms, 1000)
+    ring_at = runtime.clock.now_ms() + delay_ms
+    if not runtime.database.statement(
+        lambda connection: instances.put_back(connection, id=identity.pk, fence=activation.fence, ring_at=ring_at)
+    ):
+        give_back(activation, activation.book.status, delay_ms=delay_ms)
+    if known:
         # As in a rolling deployment: the next ring may reach one of those, and until then it goes round.
-        give_back(activation, status, delay_ms=runtime.settings.grace_ms)
         runtime.ring(Ring(identity.pk, activation.claim.queue, delay_ms=ROUND_MS))
-    else:
-        give_back(activation, status, delay_ms=max(6 * runtime.settings.grace_ms, 1000))

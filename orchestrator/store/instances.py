@@ -61,6 +61,13 @@ _GIVE_BACK = Statement("""
         version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
+_PUT_BACK = Statement("""
+    UPDATE @instances AS i SET holder = NULL, ring_at = :ring_at, status = 'queued', started_at = NULL
+    WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND status = 'running'
+        AND NOT EXISTS (SELECT 1 FROM @steps s WHERE s.instance_id = i.id AND s.run = i.run)
+        AND NOT EXISTS (SELECT 1 FROM @attempts a WHERE a.instance_id = i.id AND a.run = i.run)
+        AND NOT EXISTS (SELECT 1 FROM @timers t WHERE t.instance_id = i.id)
+""")
 # When it may be removed: as it says itself, or its workflow, or (keep_ms) the settings.
 _EXPIRES = """expires_at = :now + coalesce(
             CASE :errored WHEN 1 THEN error_retention_ms ELSE success_retention_ms END,
@@ -243,6 +250,11 @@ def give_back(
     values = {"id": id, "fence": fence, "status": status, "ring_at": ring_at, "went_on": int(went_on)}
     values["version"] = version
     return _GIVE_BACK(connection, values).rowcount == 1
+
+
+def put_back(connection: Connection, *, id: int, fence: int, ring_at: int) -> bool:
+    """Let go of an instance that has not begun, as if it had never been claimed. False if it has."""
+    return _PUT_BACK(connection, id=id, fence=fence, ring_at=ring_at).rowcount == 1
 
 
 def finish(

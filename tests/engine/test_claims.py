@@ -112,7 +112,9 @@ def test_a_workflow_that_nobody_here_knows_is_left_to_those_who_do(
     bench.work(stranger)
     assert "workflow 'known'" in caplog.text
     assert "is not registered in this worker" in caplog.text
-    assert (instance.status().status, bodies.ran) == ("queued", [])
+    bench.clock.advance("1 minute")
+    bench.work(stranger)
+    assert (instance.status().status, instance.describe().started_at, bodies.ran) == ("queued", None, [])
     bench.after("1 minute")
     assert instance.status().status == "waiting"
     bench.clock.advance("1 hour")

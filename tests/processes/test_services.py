@@ -102,7 +102,8 @@ def test_a_worker_leaves_a_workflow_that_it_does_not_know_to_others(site: Site, 
     instance = site.client.workflow(Chain).create(own_stage.plan(count=2))
     until(lambda: "'chain'" in stranger.said(), "the worker says that it does not know the workflow")
     assert "not registered in this worker" in stranger.said()
-    assert instance.status().status == "queued"
+    until(lambda: stranger.said().count("not registered in this worker") >= 2, "it looks again, as nobody else does")
+    until(lambda: instance.status().status == "queued", "it is nobody's")
     site.worker(ORCHESTRATOR_GRACE_MS="200")
 
     assert instance.result(PATIENCE_S) == 1
