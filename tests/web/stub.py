@@ -12,15 +12,20 @@ from orchestrator.errors import (
     InstanceAlreadyExists,
     InstanceNotFound,
     RunNotFound,
+    ScheduleNotFound,
     StepNotFound,
+    VersionNotFound,
     WorkflowNotFound,
 )
 from orchestrator.inspection import (
+    AggregateRow,
     AttemptView,
     InstanceDetail,
     InstanceView,
     RunView,
+    ScheduleView,
     StepView,
+    VersionView,
     WorkflowView,
 )
 from orchestrator.names import check_event_type, check_instance_id, check_workflow_name
@@ -167,6 +172,52 @@ class StubWorkflow:
         found = [view(row) for row in self._rows().values() if not status or row.status in status]
         return sorted(found, key=lambda row: row.created_at, reverse=not oldest_first)[:limit]
 
+    def schedules(self) -> list[ScheduleView]:
+        return self._client.schedules
+
+    def _schedule(self, id: str) -> int:
+        for place, view in enumerate(self._client.schedules):
+            if view.id == id:
+                return place
+        raise ScheduleNotFound(f"Workflow {self.name!r} has no schedule {id!r}.")
+
+    def _paused(self, id: str, paused: bool) -> None:
+        place = self._schedule(id)
+        self._client.schedules[place] = dataclasses.replace(self._client.schedules[place], paused=paused)
+
+    def pause_schedule(self, id: str) -> None:
+        self._paused(id, True)
+
+    def resume_schedule(self, id: str) -> None:
+        self._paused(id, False)
+
+    def run_schedule(self, id: str) -> StubInstance:
+        self._schedule(id)
+        return self.create(id="by-schedule")
+
+    def versions(self) -> list[VersionView]:
+        return self._client.versions
+
+    def version(self, id: str) -> VersionView:
+        for view in self._client.versions:
+            if view.id == id:
+                return view
+        raise VersionNotFound(f"Workflow {self.name!r} has no version {id!r}.")
+
+    def graph(self, version_id: str | None = None) -> dict[str, Any]:
+        return self._client.graph
+
+    def aggregates(
+        self, since: int | None = None, until: int | None = None, group_by: Sequence[str] = ("hour",)
+    ) -> list[AggregateRow]:
+        return self._client.aggregates if not group_by else []
+
+    def terminate_all(self) -> None:
+        self._client.asked.append({"terminate_all": self.name})
+
+    def delete(self) -> None:
+        del self._client.rows[self.name]
+
     def describe(self) -> WorkflowView:
         statuses = [row.status for row in self._rows().values()]
         return WorkflowView(
@@ -178,6 +229,7 @@ class StubWorkflow:
             seen_at=T0,
             triggered_at=T0 if statuses else None,
             instances={status: statuses.count(status) for status in statuses},
+            **self._client.set_up,
         )
 
 
@@ -197,6 +249,11 @@ class StubClient:
         self.events: list[tuple[str, str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.failure: Exception | None = None
+        self.schedules: list[ScheduleView] = []
+        self.versions: list[VersionView] = []
+        self.graph: dict[str, Any] = {}
+        self.aggregates: list[AggregateRow] = []
+        self.set_up: dict[str, Any] = {}
 
     def add(self, row: InstanceDetail) -> InstanceDetail:
         self.rows.setdefault(row.workflow, {})[row.id] = row

@@ -11,11 +11,11 @@ from orchestrator.errors import OrchestratorError
 from web.access import needs
 from web.dashboard.blueprint import dashboard
 from web.dashboard.pages import Filter, instance_page, workflow_page
+from web.dashboard.refused import mendable
 from web.dashboard.wording import ACTIONS
 from web.payloads import parse_json
 from web.refusals import FieldProblem, InvalidRequest
 from web.services import workflow_client
-from web.statuses import status_of
 
 
 @dashboard.post("/workflows/<workflow>/instances")
@@ -25,7 +25,7 @@ def create(workflow: str) -> ResponseReturnValue:
         params = _json_field("params")
         instance = workflow_client(workflow).create(params, id=request.form.get("instance_id", "").strip() or None)
     except OrchestratorError as error:
-        status = _mendable(error)
+        status = mendable(error)
         return workflow_page(workflow, Filter(), error, request.form.to_dict(), status)
     return redirect(_page(instance.workflow, instance.id, "create"), 303)
 
@@ -36,7 +36,7 @@ def act(workflow: str, instance_id: str) -> ResponseReturnValue:
     try:
         _carry_out(action, workflow, instance_id)
     except OrchestratorError as error:
-        return instance_page(workflow, instance_id, error, status=_mendable(error))
+        return instance_page(workflow, instance_id, error, status=mendable(error))
     if action == "delete":
         return redirect(url_for("dashboard.workflow", workflow=workflow, did=action), 303)
     return redirect(_page(workflow, instance_id, action), 303)
@@ -49,7 +49,7 @@ def send_event(workflow: str, instance_id: str) -> ResponseReturnValue:
         payload = _json_field("payload")
         workflow_client(workflow).get(instance_id).send_event(request.form.get("type", "").strip(), payload)
     except OrchestratorError as error:
-        return instance_page(workflow, instance_id, error, request.form.to_dict(), _mendable(error))
+        return instance_page(workflow, instance_id, error, request.form.to_dict(), mendable(error))
     return redirect(_page(workflow, instance_id, "send_event"), 303)
 
 
@@ -78,14 +78,6 @@ def _carry_out(action: str, workflow: str, instance_id: str) -> None:
 def _json_field(name: str) -> Any:
     text = request.form.get(name, "").strip()
     return parse_json(text, name.capitalize()) if text else None
-
-
-def _mendable(error: OrchestratorError) -> int:
-    """The status to show the form again with; what the reader can't mend there gets an error page instead."""
-    status = status_of(error)
-    if status >= 500 or status == 404:
-        raise error
-    return status
 
 
 def _page(workflow: str, instance_id: str, did: str) -> str:

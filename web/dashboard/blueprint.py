@@ -24,5 +24,7 @@ for presenter in (
     presenters.has_output,
     presenters.may_be_restarted_from,
     presenters.begun_from,
+    presenters.settings,
+    presenters.cell,
 ):
     dashboard.add_app_template_filter(presenter)

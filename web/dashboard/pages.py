@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import render_template
+from flask import render_template, request
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
 from orchestrator.clock import SystemClock
 from orchestrator.errors import OrchestratorError
 from orchestrator.statuses import InstanceStatus
-from web.dashboard import presenters
+from web.dashboard import graphs, numbers, presenters
 from web.dashboard.blueprint import dashboard
-from web.dashboard.wording import NOTICES, SEND_EVENT, STATUSES
+from web.dashboard.wording import DELETE_WORKFLOW, NOTICES, SCHEDULE_ACTIONS, SEND_EVENT, STATUSES, TERMINATE_ALL
 from web.paging import MAX_CURSOR, next_cursor
 from web.payloads import Body, read_query
 from web.services import client, services, workflow_client
 
 RECENT = 15
 PAGE = 25
+VERSIONS = 10
 _clock = SystemClock()
 
 
 class Filter(Body):
     status: InstanceStatus | None = None
     before: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+    version: str | None = Field(default=None, max_length=100)
+    """Whose graph is shown; the newest unless it is given."""
     did: str = ""
 
 
@@ -44,6 +47,7 @@ def home() -> ResponseReturnValue:
         workflows=workflows,
         summaries={view.name: presenters.summary(services().registry, view.name) for view in workflows},
         recent=client().instances(limit=RECENT),
+        notice=NOTICES.get(request.args.get("did", ""), ""),
         now=_clock.now_ms(),
     )
 
@@ -68,9 +72,18 @@ def workflow_page(
     """One workflow; with a problem, what was typed into its form stays there."""
     of = workflow_client(name)
     instances = of.list(status=[str(chosen.status)] if chosen.status else None, limit=PAGE, before=chosen.before)
+    versions, now = of.versions(), _clock.now_ms()
+    shown = of.version(chosen.version) if chosen.version else next(iter(versions), None)
     page = render_template(
         "dashboard/workflow.html",
         workflow=of.describe(),
+        schedules=of.schedules(),
+        schedule_actions=SCHEDULE_ACTIONS,
+        versions=versions[:VERSIONS],
+        version=shown,
+        graph=graphs.entries(of.graph(shown.id)) if shown and shown.has_graph else [],
+        periods=numbers.periods(of, now),
+        for_all=[(TERMINATE_ALL, "terminate_all"), (DELETE_WORKFLOW, "delete_workflow")],
         summary=presenters.summary(services().registry, name),
         instances=instances,
         older=next_cursor(instances, PAGE),
@@ -79,7 +92,7 @@ def workflow_page(
         problem=problem,
         typed=typed or {},
         notice=NOTICES.get(chosen.did, ""),
-        now=_clock.now_ms(),
+        now=now,
     )
     return page, status
 

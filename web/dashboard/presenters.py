@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.durations import in_words
+from orchestrator.durations import MAX_MS, in_words
 from orchestrator.inspection import InstanceDetail, RunView, StepView, WorkflowView
 from orchestrator.statuses import FINITE
 from web.dashboard.wording import ACTIONS, ROLLBACKS, STATUSES, STEP_KINDS, STEP_STATUSES, Action, Badge
@@ -111,6 +111,24 @@ def error_line(error: Mapping[str, Any] | None) -> str:
 def counts(workflow: WorkflowView) -> list[tuple[Badge, int, str]]:
     """(badge, number, status) of the statuses that occur, what needs a look first."""
     return [(badge, number, status) for status, badge in STATUSES.items() if (number := workflow.instances.get(status))]
+
+
+def settings(workflow: WorkflowView) -> list[tuple[str, str]]:
+    """(what, how much) of its limits, concurrency and retention; only what is set for it."""
+    found = []
+    if (steps := workflow.limits.get("steps")) is not None:
+        found.append(("Steps of an instance", f"{steps:,} at most"))
+    if (limit := workflow.concurrency.get("limit")) is not None:
+        found.append(("Instances at once", f"{limit:,} at most"))
+    for key, what in (("success_retention", "Completed ones are kept"), ("error_retention", "Errored ones are kept")):
+        if (kept_ms := workflow.default_retention.get(key)) is not None:
+            found.append((what, "for ever" if kept_ms >= MAX_MS else f"for {in_words(kept_ms)}"))
+    return found
+
+
+def cell(ms: int | None) -> str:
+    """A measured time in a table."""
+    return "—" if ms is None else in_words(ms) if ms else "<1ms"
 
 
 def total(workflow: WorkflowView) -> int:

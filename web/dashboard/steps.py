@@ -12,11 +12,11 @@ from pydantic import Field
 
 from orchestrator.errors import OrchestratorError
 from web.dashboard.blueprint import dashboard
+from web.dashboard.refused import mendable
 from web.dashboard.wording import RESTART_FROM
 from web.operations import steps
 from web.payloads import Body, read_query
 from web.services import workflow_client
-from web.statuses import status_of
 
 Kind = Literal["do", "sleep", "waitForEvent"]
 
@@ -45,10 +45,7 @@ def restart_from(workflow: str, instance_id: str) -> ResponseReturnValue:
     try:
         workflow_client(workflow).get(instance_id).restart(from_=point.model_dump())
     except OrchestratorError as error:
-        status = status_of(error)
-        if status >= 500 or status == 404:
-            raise
-        return _question(workflow, instance_id, point, error, status)
+        return _question(workflow, instance_id, point, error, mendable(error))
     did = RESTART_FROM.name
     return redirect(url_for("dashboard.instance", workflow=workflow, instance_id=instance_id, did=did), 303)
 

@@ -96,6 +96,29 @@ RESTART_FROM = Action(
     "What was asked for before it is kept. This step and all after it run again, under new idempotency keys; timers and "
     "events that nobody has taken are forgotten. The run so far stays readable.",
 )
+SCHEDULE_ACTIONS = {
+    action.name: action
+    for action in (
+        Action("run_schedule", "Run now", "The instance was started, as if the schedule had."),
+        Action("pause_schedule", "Pause", "The schedule is paused: it starts nothing until it is resumed."),
+        Action("resume_schedule", "Resume", "The schedule goes on with its next moment."),
+    )
+}
+TERMINATE_ALL = Action(
+    "terminate_all",
+    "Terminate all",
+    "All instances there are now are being terminated, in the background.",
+    "Every instance that has not ended is terminated, without rolling back, and can't be resumed. Workers do it in the "
+    "background; instances started later are not touched.",
+)
+DELETE_WORKFLOW = Action(
+    "delete_workflow",
+    "Delete the workflow",
+    "The workflow was deleted; its instances are being removed in the background.",
+    "The workflow, its schedules and all its instances are removed for good. A worker that still has its class registers "
+    "it again when it starts.",
+)
 NOTICES = {action.name: action.did for action in (*ACTIONS.values(), SEND_EVENT, RESTART_FROM)} | {
-    "create": "The instance was started."
+    "create": "The instance was started.",
+    **{action.name: action.did for action in (*SCHEDULE_ACTIONS.values(), TERMINATE_ALL, DELETE_WORKFLOW)},
 }
