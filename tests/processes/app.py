@@ -275,3 +275,13 @@ class Fatal(WorkflowEntrypoint[Plan]):
 
         await step.do("fatal", {"retries": {"limit": 1, "delay": 1}}, body)
         return "survived"
+
+
+class Yearly(WorkflowEntrypoint[None]):
+    """Its next moment never comes while tests run."""
+
+    schedules = "0 7 29 2 *"
+
+    async def run(self, event: WorkflowEvent[None], step: WorkflowStep) -> str:
+        assert event.schedule is not None
+        return await step.do("say which", str, event.schedule.cron)

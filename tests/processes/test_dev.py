@@ -6,6 +6,7 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,16 @@ def test_other_processes_may_pause_resume_and_terminate(near: Stage) -> None:
 
     assert instance.result(PATIENCE_S) == ["first", "2"]
     assert doomed.status().status == "terminated"
+
+
+def test_a_schedule_is_there_and_starts_an_instance_when_it_is_told_to(near: Stage) -> None:
+    workflow = near.client.workflow("yearly")
+    (schedule,) = workflow.schedules()
+    assert schedule.next_at == schedule.next_times[0] > schedule.created_at
+    moment = datetime.fromtimestamp(schedule.next_times[0] / 1000, UTC)
+    assert (moment.month, moment.day, moment.hour, moment.minute) == (2, 29, 7, 0)
+
+    assert workflow.run_schedule(schedule.id).result(PATIENCE_S) == "0 7 29 2 *"
 
 
 def test_it_says_nothing_that_its_user_did_not_ask_for(home: Site) -> None:
