@@ -113,3 +113,12 @@ def test_alive_does_not_depend_on_the_database_but_ready_does(http: FlaskClient,
     stub.failure = SchemaBehind()
     assert http.get("/healthz").get_json() == {"status": "ok"}
     assert_problem(http.get("/readyz"), 503, "database.behind")
+
+
+def test_an_instance_that_is_as_it_was_is_not_sent_again(http: FlaskClient, stub: StubClient) -> None:
+    stub.add(detail(status="running"))
+    tag = http.get(O1).headers["ETag"]
+    again = http.get(O1, headers={"If-None-Match": tag})
+    assert (again.status_code, again.data) == (304, b"")
+    stub.add(detail(status="paused"))
+    assert http.get(O1, headers={"If-None-Match": tag}).get_json()["status"] == "paused"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Annotated, Any, Literal
 
-from flask import jsonify, url_for
+from flask import jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
@@ -114,8 +114,11 @@ def create_instance(workflow: str) -> ResponseReturnValue:
 @api.get("/workflows/<workflow>/instances/<path:instance_id>")
 @takes(InstanceDetail, query=RunQuery, refuses=(InstanceNotFound, RunNotFound))
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
+    """304 for an `If-None-Match` with the ETag it still has."""
     query = read_query(RunQuery)
-    return jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe(query.run)))
+    response = jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe(query.run)))
+    response.add_etag()
+    return response.make_conditional(request)
 
 
 @api.get("/workflows/<workflow>/instances/<path:instance_id>/runs")
