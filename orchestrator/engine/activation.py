@@ -201,7 +201,9 @@ class Activation:
         if hot is not None:
             self.live, self.book.seq = hot.live, hot.seq
         else:
-            self.live = new_run(self.runtime.database, definition, self.claim, past)
+            self.live = new_run(
+                self.runtime.database, definition, self.claim, past, self.runtime.step_limits.get(self.claim.workflow)
+            )
             self.live.start()
         if self.fence > 1:
             self.sync()

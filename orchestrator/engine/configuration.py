@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.authoring.schedules import Schedule
+from orchestrator.authoring.workflow import DEFAULT_STEP_LIMIT
 from orchestrator.authoring.workflow_settings import checked, merged
 from orchestrator.engine import schedules
 from orchestrator.engine.admission import Desk
@@ -55,7 +56,8 @@ def _write(connection: Connection, name: str, declared: Mapping[str, Any], confi
         name=name,
         declared=json.dumps(declared),
         configured=json.dumps(configured),
-        step_limit=holds["limits"].get("steps"),
+        # `{}` from outside means the default, whatever the class says.
+        step_limit=holds["limits"].get("steps", DEFAULT_STEP_LIMIT if "limits" in configured else None),
         concurrency_limit=holds["concurrency"].get("limit"),
         success_retention_ms=holds["default_retention"].get("success_retention"),
         error_retention_ms=holds["default_retention"].get("error_retention"),

@@ -16,7 +16,9 @@ from orchestrator.statuses import TRIGGER_CRON
 from orchestrator.store.database import Database
 
 
-def new_run(database: Database, definition: Definition, row: Any, past: Ancestry) -> WorkflowRun:
+def new_run(
+    database: Database, definition: Definition, row: Any, past: Ancestry, step_limit: int | None = None
+) -> WorkflowRun:
     """The function of an instance at its start. Raises InvalidParams if the stored params do not fit its type."""
     fired = schedule_of(row.instance_id) if row.trigger == TRIGGER_CRON else None
     event = WorkflowEvent(
@@ -31,6 +33,9 @@ def new_run(database: Database, definition: Definition, row: Any, past: Ancestry
     seed = (row.id << 16) ^ (row.created_at << 1) ^ past.first_run
     outside = inside.enter((database.url, row.id))
     try:
-        return WorkflowRun(definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database))
+        return WorkflowRun(
+            definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database),
+            step_limit=step_limit,
+        )  # fmt: skip
     finally:
         inside.leave(outside)

@@ -146,6 +146,7 @@ def register(runtime: Runtime) -> None:
             configuration.declare(connection, name, definition.settings)
             schedules.synchronise(connection, name, declared[name], now)
         runtime.limited = slots.limited(connection)
+        runtime.step_limits = workflows.step_limits(connection)
 
     if runtime.registry:
         runtime.database.transaction(work)

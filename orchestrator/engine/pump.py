@@ -50,6 +50,7 @@ def tick(runtime: Runtime) -> int:
         found = database.transaction(lambda c: attempts.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.instance_id, row.queue, "run_step") for row in found]
     runtime.limited = frozenset(due.limited.split(",")) if due.limited else frozenset()
+    runtime.step_limits = _limits(due.step_limits)
     if due.in_line is not None:
         rings += slots.let_in(database, now=now, grace_ms=grace)
     if _is_due(due.schedules, now):
@@ -130,6 +131,12 @@ def _fail(database: Database, attempt: Any, error: OrchestratorError, now: int) 
         return None if row is None or row.holder is not None else Ring(attempt.instance_id, row.queue)
 
     return database.transaction(work)
+
+
+def _limits(listed: str | None) -> dict[str, int]:
+    """`name=limit,name=limit`, as the database lists them."""
+    pairs = (each.split("=") for each in listed.split(",")) if listed else ()
+    return {name: int(limit) for name, limit in pairs}
 
 
 def _is_due(moment: int | None, now: int) -> bool:

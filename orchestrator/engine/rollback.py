@@ -211,7 +211,7 @@ def build(runtime: Runtime, definition: Definition, row: Any, plan: Plan) -> tup
     identity = Identity(row.id, row.workflow, row.instance_id, row.created_at, row.run, past.kept)
     hot = runtime.hot.take(row.id, row.run)
     if hot is None or not isinstance(hot.live, WorkflowRun):
-        function = new_run(runtime.database, definition, row, past)
+        function = new_run(runtime.database, definition, row, past, runtime.step_limits.get(row.workflow))
         function.start()
     else:
         function = hot.live

@@ -166,6 +166,8 @@ class Runtime:
         self.rows = HeldRows()
         self.limited: frozenset[str] = frozenset()
         """The workflows of which not all instances may run at once."""
+        self.step_limits: dict[str, int] = {}
+        """What is stored of each workflow that has a step limit of its own; what a class says may be older."""
         self.turns = Turns(self)
         self.ears = Ears()
 

@@ -108,7 +108,9 @@ def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]
     hot = runtime.hot.take(row.id, row.run)
     if hot is None:
         past = ancestry(runtime.database, row.id, row.run, row.started_at)
-        hot = HotRun(row.run, new_run(runtime.database, definition, row, past), 0)
+        hot = HotRun(
+            row.run, new_run(runtime.database, definition, row, past, runtime.step_limits.get(row.workflow)), 0
+        )
         hot.live.start()
     with runtime.database.read() as connection:
         journal = steps.journal(connection, row.id, row.run, hot.seq)

@@ -50,7 +50,7 @@ def gather(run: WorkflowRun, entries: Iterable[Entry], needed: Iterable[str]) ->
             break
         if (command := run.outstanding.get(entry.key)) is not None:
             deliver_loosely(run, command, entry)
-    for _ in range(run.definition.step_limit):
+    for _ in range(run.step_limit):
         if not run.outstanding or run.outcome is not None or run.to_undo.keys() >= set(needed):
             break
         first = next(iter(run.outstanding.values()))

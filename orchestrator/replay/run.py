@@ -59,8 +59,10 @@ class WorkflowRun:
         seed: int,
         now_ms: int,
         read_chunk: ReadChunk | None = None,
+        step_limit: int | None = None,
     ) -> None:
         self.definition = definition
+        self.step_limit = step_limit or definition.step_limit
         self._random = random.Random(seed)
         self._read_chunk = read_chunk or _no_chunks
         self._unreadable: Exception | None = None
@@ -141,11 +143,11 @@ class WorkflowRun:
         config: StepConfig,
         rollback: Rollback | None,
     ) -> asyncio.Future[Any]:
-        limit = self.definition.step_limit
+        limit = self.step_limit
         if self._steps >= limit:
             raise StepLimitExceeded(
                 f"The limit of {limit} steps has been reached. "
-                "This limit can be changed with `limits` in the workflow's class."
+                "This limit can be changed with `limits` in the workflow's class, or `configure(limits=...)`."
             )
         self._steps += 1
         step = RunStep(*self._identify(StepKind.DO, name), fn, args, kwargs, signature, config, rollback)

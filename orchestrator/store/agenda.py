@@ -16,6 +16,7 @@ _NEXT = Statement("""
         (SELECT min(next_at) FROM @schedules WHERE next_at IS NOT NULL) AS schedules,
         (SELECT 1 FROM @instances WHERE place IS NOT NULL LIMIT 1) AS in_line,
         (SELECT {join_names} FROM @workflows WHERE concurrency_limit IS NOT NULL) AS limited,
+        (SELECT {join_step_limits} FROM @workflows WHERE step_limit IS NOT NULL) AS step_limits,
         (SELECT min(heartbeat_at) FROM @workers) AS heartbeats
 """)
 

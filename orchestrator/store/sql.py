@@ -23,6 +23,10 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
         "sqlite": "json_each(:rows) AS r",
     },
     "{join_names}": {"postgresql": "string_agg(name, ',')", "sqlite": "group_concat(name, ',')"},
+    "{join_step_limits}": {
+        "postgresql": "string_agg(name || '=' || step_limit, ',')",
+        "sqlite": "group_concat(name || '=' || step_limit, ',')",
+    },
     "{row}": {"postgresql": "ctid", "sqlite": "rowid"},
     "{greatest}": {"postgresql": "greatest", "sqlite": "max"},
     "{least}": {"postgresql": "least", "sqlite": "min"},

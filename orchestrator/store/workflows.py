@@ -22,6 +22,7 @@ _SET_SETTINGS = Statement("""
         error_retention_ms = :error_retention_ms
     WHERE name = :name
 """)
+_STEP_LIMITS = Statement("SELECT name, step_limit FROM @workflows WHERE step_limit IS NOT NULL")
 _REMOVE = Statement("DELETE FROM @workflows WHERE name = :name")
 _QUEUES = Statement("SELECT name, queue FROM @workflows")
 
@@ -37,6 +38,11 @@ def settings(connection: Connection, name: str) -> Row | None:
 
 def set_settings(connection: Connection, **values: Any) -> None:
     _SET_SETTINGS(connection, values)
+
+
+def step_limits(connection: Connection) -> dict[str, int]:
+    """Of the workflows that have one of their own."""
+    return {row.name: row.step_limit for row in _STEP_LIMITS(connection)}
 
 
 def remove(connection: Connection, name: str) -> None:

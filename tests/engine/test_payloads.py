@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrator import WorkflowEntrypoint
+from orchestrator.engine.host import register
 from orchestrator.errors import StepLimitExceeded
 from tests.engine.bench import Bench, Bodies, steps_of
 
@@ -160,6 +161,31 @@ def test_the_step_after_the_last_one_allowed_is_refused(bench: Bench, bodies: Bo
     bodies.ran.clear()
     assert bench.run(Long, {"steps": 4}).result(timeout=0).startswith("The limit of 3 steps has been reached.")
     assert bodies.count("one") == 3
+
+
+def test_a_limit_set_from_outside_counts_more_than_the_one_of_the_class(bench: Bench, bodies: Bodies) -> None:
+    class Long(WorkflowEntrypoint):
+        limits = {"steps": 3}  # noqa: RUF012
+
+        async def run(self, event: Any, step: Any) -> str:
+            for _ in range(event.payload["steps"]):
+                await step.do("one", bodies("one"))
+            return "within"
+
+    def ends(steps: int) -> str:
+        bench.after("1 second")
+        return bench.run(Long, {"steps": steps}).status().status
+
+    assert ends(3) == "complete"
+    register(bench.runtime)
+    for limits, most in (({"steps": 2}, 2), ({"steps": 5}, 5), (None, 3)):
+        bench.client.workflow("long").configure(limits=limits)
+        assert (ends(most), ends(most + 1)) == ("complete", "errored"), limits
+    bench.client.workflow("long").configure(limits={})
+    assert ends(9) == "complete"
+    bench.client.workflow("long").configure(limits={"steps": 2})
+    register(bench.runtime)  # a worker that starts does not take it back
+    assert ends(3) == "errored"
 
 
 def test_params_that_no_longer_fit_the_code_end_the_instance_when_it_is_taken_up(bench: Bench) -> None:
