@@ -124,19 +124,19 @@ class RemoteInstance:
             if state.status == InstanceStatus.TERMINATED:
                 raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
             if until is not None and monotonic() >= until:
-                raise self._too_late(timeout)
+                raise _too_late(self, timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
         seen: int | None = None
-        for _ in self._looks(timeout):
+        for _ in _looks(timeout):
             detail = self.describe()
             if detail.version != seen:
                 seen = detail.version
                 yield detail
             if detail.status in FINITE:
                 return
-        raise self._too_late(timeout)
+        raise _too_late(self, timeout)
 
     def subscribe(
         self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
@@ -209,24 +209,26 @@ class RemoteInstance:
             gone = f"Workflow {self.workflow!r} has no instance with id {self.id!r} any more."
             raise InstanceNotFound(gone) from None
 
-    def _looks(self, timeout: float | None) -> Iterator[None]:
-        """Time to look: at once, and at growing intervals."""
-        pause = threading.Event()
-        until = None if timeout is None else monotonic() + timeout
-        pause_s = FIRST_LOOK_S
-        while True:
-            yield
-            left = LAST_LOOK_S if until is None else until - monotonic()
-            if left <= 0:
-                return
-            pause.wait(min(pause_s, left))
-            pause_s = min(pause_s * 1.3, LAST_LOOK_S)
-
-    def _too_late(self, timeout: float | None) -> ResultTimeout:
-        return ResultTimeout(
-            f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds."
-        )
-
 
 def _state(answer: dict[str, Any]) -> InstanceState:
     return InstanceState(InstanceStatus(answer["status"]), answer["output"], answer["error"], answer.get("rollback"))
+
+
+def _looks(timeout: float | None) -> Iterator[None]:
+    """Time to look: at once, and at growing intervals."""
+    pause = threading.Event()
+    until = None if timeout is None else monotonic() + timeout
+    pause_s = FIRST_LOOK_S
+    while True:
+        yield
+        left = LAST_LOOK_S if until is None else until - monotonic()
+        if left <= 0:
+            return
+        pause.wait(min(pause_s, left))
+        pause_s = min(pause_s * 1.3, LAST_LOOK_S)
+
+
+def _too_late(instance: RemoteInstance, timeout: float | None) -> ResultTimeout:
+    return ResultTimeout(
+        f"Instance {instance.id!r} of workflow {instance.workflow!r} did not end within {timeout} seconds."
+    )

@@ -97,7 +97,7 @@ class WorkflowRun:
         if command is None:
             if entry.key in self.given_up:
                 return
-            raise ReplayMismatch(self._mismatch(entry))
+            raise ReplayMismatch(_mismatch(self, entry))
         if command.position != entry.position:
             raise ReplayMismatch(
                 f"The workflow's code does not fit the history of this instance: {command} was number {entry.position} "
@@ -130,7 +130,7 @@ class WorkflowRun:
 
     @property
     def random(self) -> random.Random:
-        self._check_caller()
+        _check_caller(self)
         return self._random
 
     def do(
@@ -176,20 +176,10 @@ class WorkflowRun:
         return await in_greenlet(workflow.run, event, BlockingWorkflowStep(step))
 
     def _identify(self, kind: StepKind, name: str) -> tuple[StepKind, str, str, int, int, asyncio.Future[Any]]:
-        self._check_caller()
+        _check_caller(self)
         count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
         self._position += 1
         return kind, step_key(kind, name, count), name, count, self._position, asyncio.Future(loop=self.loop)
-
-    def _check_caller(self) -> None:
-        if self._closed or events._get_running_loop() is not self.loop:
-            refuse_in_rollback()
-            if self._closed:
-                raise WorkflowClosed
-            raise NotAllowedInWorkflow(
-                "`step` was used outside of the workflow's own code, in the body of a step or in a thread: that is not "
-                "recorded. Call steps from `run`, and hand a body what it needs as arguments."
-            )
 
     def _issue(self, command: Command) -> asyncio.Future[Any]:
         self.outstanding[command.key] = command
@@ -245,16 +235,6 @@ class WorkflowRun:
             error = task.exception()
             self.outcome = Outcome(error=error) if error is not None else Outcome(value=task.result())
 
-    def _mismatch(self, entry: Entry) -> str:
-        asked = ", ".join(str(command) for command in list(self.outstanding.values())[:5])
-        found = f"asks for {asked}" if asked else "has ended" if self.outcome else "asks for nothing"
-        kind, _, rest = entry.key.partition(":")
-        name, _, count = rest.rpartition(":")
-        return (
-            f"The workflow's code does not fit the history of this instance: expected {kind} '{name}-{count}' "
-            f"(number {entry.position} in the order of calls), but the code {found}. {_REMEDY}"
-        )
-
 
 def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> None:
     """Answer a command while handlers are gathered for a rollback: with None where there is nothing to answer."""
@@ -268,6 +248,28 @@ def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> 
     except ReplayMismatch:
         command.future.set_result(None)
     run._run_ready()
+
+
+def _check_caller(run: WorkflowRun) -> None:
+    if run.closed or events._get_running_loop() is not run.loop:
+        refuse_in_rollback()
+        if run.closed:
+            raise WorkflowClosed
+        raise NotAllowedInWorkflow(
+            "`step` was used outside of the workflow's own code, in the body of a step or in a thread: that is not "
+            "recorded. Call steps from `run`, and hand a body what it needs as arguments."
+        )
+
+
+def _mismatch(run: WorkflowRun, entry: Entry) -> str:
+    asked = ", ".join(str(command) for command in list(run.outstanding.values())[:5])
+    found = f"asks for {asked}" if asked else "has ended" if run.outcome else "asks for nothing"
+    kind, _, rest = entry.key.partition(":")
+    name, _, count = rest.rpartition(":")
+    return (
+        f"The workflow's code does not fit the history of this instance: expected {kind} '{name}-{count}' "
+        f"(number {entry.position} in the order of calls), but the code {found}. {_REMEDY}"
+    )
 
 
 def _no_chunks(stream: int, number: int) -> bytes:
