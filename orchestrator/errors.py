@@ -342,7 +342,7 @@ class InvalidMessage(UsageError):
 
 
 class InvalidSubscription(UsageError):
-    """Invalid Workflow subscription options"""
+    """Invalid Workflow subscription options."""
 
     code = "subscription.invalid"
 

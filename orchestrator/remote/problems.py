@@ -57,7 +57,8 @@ def object_in(body: bytes) -> dict[str, Any] | None:
 
 def _error_of(status: int, headers: Mapping[str, str], problem: dict[str, Any]) -> OrchestratorError:
     code, detail = problem["code"], problem["detail"]
-    kind = _CLASSES.get(code)
+    # A failure of the server itself, not of an attempt, whose error has the same code.
+    kind = None if code == errors.WorkflowInternalError.code else _CLASSES.get(code)
     if code == "request.too_large":
         return errors.PayloadTooLarge(detail)
     if kind is None:

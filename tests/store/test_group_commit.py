@@ -14,7 +14,10 @@ from sqlalchemy.exc import IntegrityError
 
 from orchestrator.store.database import Database
 
-ADD = text("INSERT INTO orchestrator_workflows VALUES (:name, 'c', 'm', 'q', 0, 0)")
+ADD = text(
+    "INSERT INTO orchestrator_workflows (name, class_name, module, queue, created_at, seen_at) "
+    "VALUES (:name, 'c', 'm', 'q', 0, 0)"
+)
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def test_a_release_fails_when_there_is_news_since_the_last_look(store: Store) ->
 def test_who_has_lost_the_fence_can_do_nothing(store: Store, moved: str) -> None:
     pk, fence = store.claimed()
     if moved == "terminate":
-        store(instances.terminate, pk, now=store.now)
+        store(instances.terminate, pk, now=store.now, keep_ms=1)
     elif moved == "restart":
         store(runs.restart, pk, now=store.now, ring_at=store.now)
     elif moved == "free":
@@ -81,7 +81,7 @@ def test_who_has_lost_the_fence_can_do_nothing(store: Store, moved: str) -> None
     assert store(instances.peek, id=pk, fence=fence) is None
     assert not store(instances.release, id=pk, fence=fence, wanted=before.wanted, status="waiting", now=store.now)
     assert not store(instances.give_back, id=pk, fence=fence, status="running", ring_at=None)
-    ended = {"status": "complete", "output": "1", "error": None, "now": store.now}
+    ended = {"status": "complete", "output": "1", "error": None, "now": store.now, "keep_ms": 1}
     assert not store(instances.finish, id=pk, fence=fence, **ended)
     assert not store(instances.free, id=pk, fence=fence, worker="w1", now=store.now)
     assert store.row(pk) == before
@@ -117,7 +117,16 @@ def test_only_the_claims_of_the_dead_are_freed(store: Store) -> None:
 
 def test_a_restart_keeps_the_run_before_and_begins_a_new_one(store: Store) -> None:
     pk, fence = store.claimed()
-    store(instances.finish, id=pk, fence=fence, status="errored", output=None, error='{"name":"E"}', now=store.now + 5)
+    store(
+        instances.finish,
+        id=pk,
+        fence=fence,
+        status="errored",
+        output=None,
+        error='{"name":"E"}',
+        now=store.now + 5,
+        keep_ms=1,
+    )
     store(runs.restart, pk, now=store.now + 9, ring_at=store.now + 10)
     row = store.row(pk)
     assert (row.run, row.status, row.error, row.started_at, row.ended_at) == (2, "queued", None, None, None)

@@ -35,7 +35,7 @@ def test_under_a_moved_fence_nothing_is_added(store: Store, count: int, moved: A
     if moved == "released":
         store(instances.release, id=pk, fence=fence, wanted=0, status="waiting", now=1)
     else:
-        store(moved, pk, **({"now": 1} if moved is instances.terminate else {}))
+        store(moved, pk, **({"now": 1, "keep_ms": 1} if moved is instances.terminate else {}))
     assert store(steps.insert_fenced, fence, [line(pk, f"do:{n}:1", n) for n in range(count)]) is None
     assert store.rows("SELECT * FROM @steps") == []
 
@@ -119,5 +119,5 @@ def test_a_holder_reads_the_journal_and_hears_whether_it_still_is_one(store: Sto
     assert (first.key, second.key) == ("a", "b")
     assert [row.key for row in store(steps.journal_fenced, fence, pk, 1, first.seq)] == ["b"]
     assert store(steps.journal_fenced, fence, pk, 1, second.seq) == []
-    store(instances.terminate, pk, now=1)
+    store(instances.terminate, pk, now=1, keep_ms=1)
     assert store(steps.journal_fenced, fence, pk, 1, 0) is None

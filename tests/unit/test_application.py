@@ -96,9 +96,9 @@ def test_two_files_of_one_name_do_not_hide_each_other(write: Write) -> None:
 
 def test_a_file_may_import_its_neighbours_but_its_folder_hides_nothing(write: Write) -> None:
     write("my_neighbour.py", "NAME = 'Orders'")
-    assert "colorsys" not in sys.modules, "take another module of Python's that nothing has imported yet"
-    write("colorsys.py", "raise AssertionError('the one of Python is meant')")
-    write("my_app_6.py", "import colorsys\nfrom my_neighbour import NAME\n" + WORKFLOW.format(name="Orders"))
+    assert "fileinput" not in sys.modules, "take another module of Python's that nothing has imported yet"
+    write("fileinput.py", "raise AssertionError('the one of Python is meant')")
+    write("my_app_6.py", "import fileinput\nfrom my_neighbour import NAME\n" + WORKFLOW.format(name="Orders"))
 
     assert list(load_application("my_app_6.py")) == ["orders"]
 

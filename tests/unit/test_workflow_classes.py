@@ -68,10 +68,10 @@ def test_a_workflow_may_have_up_to_25000_steps_and_has_10000_unless_it_says() ->
     assert Definition.of(made(limits={"steps": 25_000})).step_limit == 25_000
 
 
-@pytest.mark.parametrize("limit", [0, -1, 1.5, 25_001, "10", True, None, [5]])
+@pytest.mark.parametrize("limit", [0, -1, 1.5, 25_001, "10", True, [5]])
 @pytest.mark.cloudflare(80)
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
-    with pytest.raises(SetupError, match=r"limits\['steps'\] of workflow 'made' is .* must be 1 to 25,000"):
+    with pytest.raises(SetupError, match=r"limits of workflow 'made' has steps .* must be 1 to 25,000"):
         Definition.of(made(limits={"steps": limit}))
 
 
