@@ -123,18 +123,9 @@ class Instance:
         """
         for _ in self._looks(timeout):
             state = self.status()
-            if state.status == InstanceStatus.COMPLETE:
-                return state.output
-            if state.status == InstanceStatus.ERRORED:
-                error = state.error or {}
-                raise InstanceErrored(
-                    f"Instance {self.id!r} of workflow {self.workflow!r} ended with {error.get('name')}: "
-                    f"{error.get('message')}",
-                    error=error,
-                )
-            if state.status == InstanceStatus.TERMINATED:
-                raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
-        raise ResultTimeout(f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds.")
+            if state.status in FINITE:
+                return output_of(state, self.workflow, self.id)
+        raise too_late(self.workflow, self.id, timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
@@ -146,7 +137,7 @@ class Instance:
                 yield detail
             if detail.status in FINITE:
                 return
-        raise ResultTimeout(f"Instance {self.id!r} of workflow {self.workflow!r} did not end within {timeout} seconds.")
+        raise too_late(self.workflow, self.id, timeout)
 
     def subscribe(
         self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
@@ -230,3 +221,19 @@ class Instance:
 
     def _gone(self) -> InstanceNotFound:
         return InstanceNotFound(f"Workflow {self.workflow!r} has no instance with id {self.id!r} any more.")
+
+
+def output_of(state: InstanceState, workflow: str, id: str) -> Any:
+    """What an instance that has ended returned. Raises InstanceErrored, InstanceTerminated."""
+    if state.status == InstanceStatus.COMPLETE:
+        return state.output
+    if state.status == InstanceStatus.TERMINATED:
+        raise InstanceTerminated(f"Instance {id!r} of workflow {workflow!r} was terminated.")
+    error = state.error or {}
+    raise InstanceErrored(
+        f"Instance {id!r} of workflow {workflow!r} ended with {error.get('name')}: {error.get('message')}", error=error
+    )
+
+
+def too_late(workflow: str, id: str, timeout: float | None) -> ResultTimeout:
+    return ResultTimeout(f"Instance {id!r} of workflow {workflow!r} did not end within {timeout} seconds.")

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.client import InstanceState
+from orchestrator.client.instance import output_of, too_late
 from orchestrator.client.step_keys import key_of, restart_point
 from orchestrator.client.subscription import check_subscription
 from orchestrator.clock import monotonic
-from orchestrator.errors import InstanceErrored, InstanceNotFound, InstanceTerminated, ResultTimeout, RunNotFound
+from orchestrator.errors import InstanceNotFound, RunNotFound
 from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.names import check_event_type, step_label
 from orchestrator.remote.records import record
@@ -112,19 +113,10 @@ class RemoteInstance:
         while True:
             wait_s = LONGEST_WAIT_S if until is None else max(0.0, min(LONGEST_WAIT_S, until - monotonic()))
             state = _state(self._ask("GET", "wait", query={"timeout": round(wait_s, 3)}, wait_s=wait_s))
-            if state.status == InstanceStatus.COMPLETE:
-                return state.output
-            if state.status == InstanceStatus.ERRORED:
-                error = state.error or {}
-                raise InstanceErrored(
-                    f"Instance {self.id!r} of workflow {self.workflow!r} ended with {error.get('name')}: "
-                    f"{error.get('message')}",
-                    error=error,
-                )
-            if state.status == InstanceStatus.TERMINATED:
-                raise InstanceTerminated(f"Instance {self.id!r} of workflow {self.workflow!r} was terminated.")
+            if state.status in FINITE:
+                return output_of(state, self.workflow, self.id)
             if until is not None and monotonic() >= until:
-                raise _too_late(self, timeout)
+                raise too_late(self.workflow, self.id, timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
@@ -136,7 +128,7 @@ class RemoteInstance:
                 yield detail
             if detail.status in FINITE:
                 return
-        raise _too_late(self, timeout)
+        raise too_late(self.workflow, self.id, timeout)
 
     def subscribe(
         self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
@@ -226,9 +218,3 @@ def _looks(timeout: float | None) -> Iterator[None]:
             return
         pause.wait(min(pause_s, left))
         pause_s = min(pause_s * 1.3, LAST_LOOK_S)
-
-
-def _too_late(instance: RemoteInstance, timeout: float | None) -> ResultTimeout:
-    return ResultTimeout(
-        f"Instance {instance.id!r} of workflow {instance.workflow!r} did not end within {timeout} seconds."
-    )
