@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.services import PostgresServer, ValkeyServer
+from tests.tracebacks import number_lines
 
 # The developer's own settings must not decide what a test sees; at import, because modules may read them at import.
 for _name in list(os.environ):
@@ -120,7 +121,10 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if call.excinfo is not None:
+        number_lines(call.excinfo.value)
+        call.excinfo = pytest.ExceptionInfo.from_exception(call.excinfo.value)
     report = yield
     _refuse_skip(report)
     return report
