@@ -15,6 +15,13 @@ _NOWHERE = bytes(0x80 | 15 << 3 | min(8, _LENGTH - begin) - 1 for begin in range
 _without_lines.__code__ = _without_lines.__code__.replace(co_linetable=_NOWHERE)
 
 
+def _and_something_behind_it() -> None:
+    try:
+        _without_lines()
+    except ValueError as error:
+        raise RuntimeError("outer") from error
+
+
 def test_an_error_raised_where_python_knows_no_line_can_be_printed() -> None:
     with pytest.raises(ValueError, match="there") as caught:
         _without_lines()
@@ -28,9 +35,6 @@ def test_an_error_raised_where_python_knows_no_line_can_be_printed() -> None:
 
 def test_the_errors_behind_an_error_can_be_printed_too() -> None:
     with pytest.raises(RuntimeError, match="outer") as caught:
-        try:
-            _without_lines()
-        except ValueError as error:
-            raise RuntimeError("outer") from error
+        _and_something_behind_it()
     number_lines(caught.value)
     assert "there" in str(caught.getrepr(chain=True))
