@@ -116,6 +116,16 @@ def _message(error: BaseException) -> str:
     return text if len(text) <= MAX_ERROR_MESSAGE else text[:MAX_ERROR_MESSAGE] + "… [truncated message]"
 
 
+def named_error(data: dict[str, Any]) -> dict[str, Any]:
+    """What is shown of an error: its name and message, and nothing of where its class is."""
+    return {"name": data.get("name"), "message": data.get("message")}
+
+
+def public_error(text: str) -> dict[str, Any]:
+    """What is shown of a stored error."""
+    return named_error(decode(text))
+
+
 def decode_error(data: dict[str, Any]) -> Exception:
     """The error of the same class and message, so that `except PaymentDeclined` works on first run and on replay alike.
 

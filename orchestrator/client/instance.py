@@ -26,7 +26,7 @@ from orchestrator.errors import (
 )
 from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.names import check_event_type
-from orchestrator.serialization import check_size, decode, encode
+from orchestrator.serialization import check_size, decode, encode, public_error
 from orchestrator.statuses import FINITE, InstanceStatus
 from orchestrator.store import instances
 
@@ -67,7 +67,7 @@ class Instance:
         return InstanceState(
             InstanceStatus(row.status),
             None if row.output is None else decode(row.output),
-            None if row.error is None else inspection.public_error(row.error),
+            None if row.error is None else public_error(row.error),
             inspection.public_rollback(row.rollback),
         )
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from orchestrator.authoring.policy import stored_config
 from orchestrator.engine.retries import Retry, after_failure
-from orchestrator.names import step_label
-from orchestrator.serialization import decode
+from orchestrator.names import label_of, split_key
+from orchestrator.serialization import decode, named_error, public_error
 from orchestrator.statuses import RETRY, AttemptState, InstanceStatus, StepKind
 
 _PLAIN = ("started", "completed", "errored")
@@ -110,7 +110,7 @@ def _of_instance(subject: Any, changes: Sequence[Any]) -> Iterator[Happening]:
         yield Happening(row.type, "", row.id, row.at, data, order)
     terminal = TERMINAL.get(subject.status)
     if terminal is not None:
-        error = {} if subject.error is None else {"error": shown_error(subject.error)}
+        error = {} if subject.error is None else {"error": public_error(subject.error)}
         yield Happening(terminal, "", 0, subject.ended_at or subject.modified_at, error, (LAST,))
 
 
@@ -119,21 +119,21 @@ def _of_rollback(subject: Any, attempts: Sequence[Any], steps: Sequence[Any]) ->
         return
     plan = decode(subject.rollback)
     begun = [
-        row.started_at for row in (*attempts, *steps) if row.started_at and identity(row.key)[0] == StepKind.ROLLBACK
+        row.started_at for row in (*attempts, *steps) if row.started_at and split_key(row.key)[0] == StepKind.ROLLBACK
     ]
     at = min([*begun, subject.modified_at])
-    yield Happening("rollback_started", "", 0, at, {"error": _named(plan["error"])}, (UNDONE, 0))
+    yield Happening("rollback_started", "", 0, at, {"error": named_error(plan["error"])}, (UNDONE, 0))
     if subject.status in TERMINAL and plan["outcome"] is not None:
         ended_at = subject.ended_at or subject.modified_at
         if plan["outcome"] == "complete":
             yield Happening("rollback_completed", "", 0, ended_at, {}, (UNDONE, _OPEN + 1))
         else:
-            failure = {"error": _named(plan["failure"] or {})}
+            failure = {"error": named_error(plan["failure"] or {})}
             yield Happening("rollback_errored", "", 0, ended_at, failure, (UNDONE, _OPEN + 1))
 
 
 def _of_step(row: Any, tried: list[Any], delays: dict[str, int]) -> Iterator[Happening]:
-    kind, label = identity(row.key)
+    kind, label = split_key(row.key)[0], label_of(row.key)
     config = {} if row.config is None else json.loads(row.config)
     if kind in (StepKind.SLEEP, StepKind.TIMER):
         duration = config.get("duration", max(config.get("until", 0) - row.started_at, 0))
@@ -145,7 +145,7 @@ def _of_step(row: Any, tried: list[Any], delays: dict[str, int]) -> Iterator[Hap
         if row.error is None:
             yield Happening("wait_completed", row.key, 0, row.ended_at, waited)
         else:
-            yield Happening("wait_timed_out", row.key, 0, row.ended_at, waited | {"error": shown_error(row.error)})
+            yield Happening("wait_timed_out", row.key, 0, row.ended_at, waited | {"error": public_error(row.error)})
     else:
         yield from _of_settled(row, tried, delays, prefix(kind), label)
 
@@ -163,19 +163,19 @@ def _of_settled(row: Any, tried: list[Any], delays: dict[str, int], of: str, lab
         if row.error is None:
             yield Happening(f"{of}attempt_completed", row.key, row.attempts, row.ended_at, numbered)
         else:
-            errored = numbered | {"error": shown_error(row.error)}
+            errored = numbered | {"error": public_error(row.error)}
             yield Happening(f"{of}attempt_errored", row.key, row.attempts, row.ended_at, errored)
     if row.error is None:
         yield Happening(f"{of}step_completed", row.key, 0, row.ended_at, named)
     else:
-        more = {"error": shown_error(row.error)} if of else {}
+        more = {"error": public_error(row.error)} if of else {}
         yield Happening(f"{of}step_errored", row.key, 0, row.ended_at, named | more)
 
 
 def _of_attempts(
     key: str, rows: list[Any], delays: dict[str, int], *, settled: bool, last: int = 0
 ) -> Iterator[Happening]:
-    kind, label = identity(key)
+    kind, label = split_key(key)[0], label_of(key)
     of = prefix(kind)
     begun = [row for row in rows if row.started_at is not None]
     if begun and not settled:
@@ -188,7 +188,7 @@ def _of_attempts(
         numbered: dict[str, Any] = {"step_name": label, "attempt": row.attempt}
         yield Happening(f"{of}attempt_started", key, row.attempt, row.started_at, numbered)
         if row.state == AttemptState.FAILED:
-            errored = numbered | {"error": shown_error(row.error)}
+            errored = numbered | {"error": public_error(row.error)}
             delay = delays.get(key) if row.attempt == newest else None
             if delay is None and not (settled and row.attempt == last):
                 delay = _delay_after(row)
@@ -198,7 +198,7 @@ def _of_attempts(
 
 
 def _of_wait(key: str, started_at: int, due_at: int, event_type: str | None) -> Iterator[Happening]:
-    kind, label = identity(key)
+    kind, label = split_key(key)[0], label_of(key)
     if kind == StepKind.WAIT_FOR_EVENT:
         yield Happening("wait_started", key, 0, started_at, {"step_name": label, "event_type": event_type})
     elif kind in (StepKind.SLEEP, StepKind.TIMER):
@@ -210,20 +210,5 @@ def _delay_after(failed: Any) -> int | None:
     return decided.due_at - failed.ended_at if isinstance(decided, Retry) else None
 
 
-def identity(key: str) -> tuple[str, str]:
-    """(kind, label) of a step's key."""
-    kind, _, rest = key.partition(":")
-    name, _, count = rest.rpartition(":")
-    return kind, step_label(name, int(count))
-
-
 def prefix(kind: str) -> str:
     return "rollback_" if kind == StepKind.ROLLBACK else ""
-
-
-def shown_error(text: str) -> dict[str, Any]:
-    return _named(decode(text))
-
-
-def _named(data: dict[str, Any]) -> dict[str, Any]:
-    return {"name": data.get("name"), "message": data.get("message")}

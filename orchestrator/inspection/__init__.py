@@ -14,7 +14,7 @@ from orchestrator.inspection.lists import (
 from orchestrator.inspection.outputs import StoredOutput, stored_output
 from orchestrator.inspection.runs import describe_run, runs_of
 from orchestrator.inspection.schedules import ScheduleView, list_schedules, schedule_view
-from orchestrator.inspection.steps import public_error, public_rollback
+from orchestrator.inspection.steps import public_rollback
 from orchestrator.inspection.versions import VersionView, graph, list_versions
 from orchestrator.inspection.views import AttemptView, InstanceDetail, InstanceView, RunView, StepView, WorkflowView
 
@@ -43,7 +43,6 @@ __all__ = [
     "list_schedules",
     "list_versions",
     "list_workflows",
-    "public_error",
     "public_rollback",
     "runs_of",
     "schedule_view",

@@ -10,11 +10,11 @@ from sqlalchemy import Connection
 
 from orchestrator.durations import in_words
 from orchestrator.inspection.lists import summary
-from orchestrator.inspection.steps import public_error, public_rollback, steps_of
+from orchestrator.inspection.steps import public_rollback, steps_of
 from orchestrator.inspection.versions import versions_of
 from orchestrator.inspection.views import InstanceDetail
-from orchestrator.names import split_key, step_label
-from orchestrator.serialization import decode
+from orchestrator.names import label_of, split_key
+from orchestrator.serialization import decode, public_error
 from orchestrator.statuses import RETRY, InstanceStatus, StepKind
 from orchestrator.store import attempts, reading, timers
 from orchestrator.transitions import allowed
@@ -65,8 +65,8 @@ def _waiting_for(status: InstanceStatus, waiting: Sequence[Any], *, in_line: boo
 
 
 def _in_words(row: Any) -> str:
-    kind, name, count = split_key(row.key)
-    name = step_label(name, count) if kind != StepKind.ROLLBACK else f"the rollback of {step_label(name, count)}"
+    label = label_of(row.key)
+    name = label if split_key(row.key)[0] != StepKind.ROLLBACK else f"the rollback of {label}"
     lasts = in_words(max(row.due_at - row.started_at, 0))
     if row.kind == StepKind.WAIT_FOR_EVENT:
         return f"event {row.event_type!r} ({name}, for {lasts} at most)"

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.inspection.detail import describe
-from orchestrator.inspection.steps import cut_short, public_error, public_rollback, steps_of
+from orchestrator.inspection.steps import cut_short, public_rollback, steps_of
 from orchestrator.inspection.views import InstanceDetail, RunView
 from orchestrator.names import split_key
-from orchestrator.serialization import decode
+from orchestrator.serialization import decode, public_error
 from orchestrator.store import attempts, reading, runs
 
 

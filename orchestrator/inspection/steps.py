@@ -11,7 +11,7 @@ from orchestrator.authoring.shown import shown_output
 from orchestrator.authoring.streams import stream_info
 from orchestrator.inspection.views import AttemptView, StepView
 from orchestrator.names import split_key, step_label
-from orchestrator.serialization import decode
+from orchestrator.serialization import decode, named_error, public_error
 from orchestrator.statuses import RETRY, AttemptState, StepKind, StepStatus
 
 _TRIED = (StepKind.DO, StepKind.ROLLBACK)
@@ -117,17 +117,10 @@ def _attempt(row: Any) -> AttemptView:
     )
 
 
-def public_error(text: str) -> dict[str, Any]:
-    """What is shown of a stored error: its name and message."""
-    data = decode(text)
-    return {"name": data.get("name"), "message": data.get("message")}
-
-
 def public_rollback(text: str | None) -> dict[str, Any] | None:
     """What is shown of a rollback that has come to its end: its outcome, and the error it failed with."""
     data = {} if text is None else decode(text)
     if data.get("outcome") is None:
         return None
     failure = data.get("failure")
-    error = None if failure is None else {"name": failure.get("name"), "message": failure.get("message")}
-    return {"outcome": data["outcome"], "error": error}
+    return {"outcome": data["outcome"], "error": None if failure is None else named_error(failure)}
