@@ -129,7 +129,7 @@ class StorageLimitExceeded(WorkflowFatalError):
 class WorkflowInternalError(OrchestratorError):
     """What an attempt has come to could not be stored."""
 
-    code = "internal"
+    code = "attempt.not_stored"
 
 
 class StreamOver(OrchestratorError):

@@ -57,7 +57,7 @@ STATUS_BY_CODE = {
     "step.oversized_chunk": 500,
     "step.unsupported_chunk": 500,
     "instance.storage_limit": 500,
-    "internal": 500,
+    "attempt.not_stored": 500,
     "attempt.stream_over": 500,
     "step.limit": 500,
     "step.not_serializable": 500,

@@ -100,7 +100,7 @@ REMEDIES: dict[str, Remedy] = {
     "step.oversized_chunk": Remedy(FAILURE, _STEP),
     "step.unsupported_chunk": Remedy(FAILURE, _STEP),
     "instance.storage_limit": Remedy(FAILURE, _STEP),
-    "internal": Remedy(FAILURE, _STEP),
+    "attempt.not_stored": Remedy(FAILURE, _STEP),
     "attempt.stream_over": Remedy(FAILURE, _STEP),
     "step.limit": Remedy(FAILURE, _STEP),
     "step.not_serializable": Remedy(FAILURE, _STEP),

@@ -57,8 +57,7 @@ def object_in(body: bytes) -> dict[str, Any] | None:
 
 def _error_of(status: int, headers: Mapping[str, str], problem: dict[str, Any]) -> OrchestratorError:
     code, detail = problem["code"], problem["detail"]
-    # A failure of the server itself, not of an attempt, whose error has the same code.
-    kind = None if code == errors.WorkflowInternalError.code else _CLASSES.get(code)
+    kind = _CLASSES.get(code)
     if code == "request.too_large":
         return errors.PayloadTooLarge(detail)
     if kind is None:

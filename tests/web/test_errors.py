@@ -39,6 +39,13 @@ def test_no_status_is_kept_for_a_code_that_no_class_has() -> None:
     assert STATUS_BY_CODE.keys() - {cls.code for cls in all_classes()} == set()
 
 
+def test_a_code_means_one_thing_only() -> None:
+    # "internal" is what the server says of its own failures.
+    codes = [cls.code for cls in all_classes() if cls.__module__ == OrchestratorError.__module__]
+    assert len(set(codes)) == len(codes)
+    assert "internal" not in codes
+
+
 def test_a_class_from_outside_has_the_status_of_its_nearest_ancestor() -> None:
     class Gone(InstanceNotFound):
         code = "plugin.gone"
