@@ -1,4 +1,4 @@
-"""What `make demo` runs: two examples on real input in one process, shown live and checked; it decides nothing itself.
+"""What `make demo` runs: the examples on real input in one process, shown live and checked; it decides nothing itself.
 
 `python -m examples.demo` runs it. The exit code is 0 only if everything came out as it must.
 """
@@ -8,19 +8,19 @@ import shutil
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from pydoc_data import topics
-from typing import Any
 
 # Run as a file, only the file's own folder is on the path, and the packages are one above.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from examples.cart_reminder.app import CartReminder
 from examples.documents.app import Documents
-from examples.orders.app import OrderProcessing
+from examples.orders.app import OrderProcessing, StockReport
 from examples.orders.payment_service import Ledger, PaymentService, running
 from orchestrator import Client, Instance, OrchestratorError, Settings
 from orchestrator.authoring.registry import Registry
@@ -62,10 +62,10 @@ def main() -> int:
 
 
 def demonstrate(parts: ExitStack) -> None:
-    """Start everything, run the two examples, and look at the pages; `parts` stops it all."""
+    """Start everything, run the examples, and look at the pages; `parts` stops it all."""
     payments = parts.enter_context(running(ledger=Ledger()))
     os.environ["PAYMENT_URL"] = payments.url
-    registry = Registry([Documents, OrderProcessing, CartReminder])
+    registry = Registry([Documents, OrderProcessing, StockReport, CartReminder])
     settings = Settings(database_url=DATABASE_URL, redis_url=None, broker_url=None)
     client = parts.enter_context(Embedded(settings, registry)).client
     pages = parts.enter_context(Server(create_app(client), "127.0.0.1", 0))
@@ -73,6 +73,8 @@ def demonstrate(parts: ExitStack) -> None:
     print(f"  database  {DATABASE_URL}\n  pages     {pages.url}/\n  payments  {payments.url}/charges")
     show_documents(client)
     show_order(client, payments)
+    show_rollback(client, payments)
+    show_schedule(client)
     with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{pages.url}/", timeout=10) as answer:
         expect(answer.status == 200, f"the pages answer {answer.status}")
 
@@ -80,7 +82,8 @@ def demonstrate(parts: ExitStack) -> None:
 def show_documents(client: Client) -> None:
     print(f"\n1. documents: {len(topics.topics)} help texts of this Python, a parallel step for each, and a question\n")
     instance = client.workflow(Documents).create({"query": QUERY})
-    answer, detail, seconds = follow(instance, instance.watch(timeout=PATIENCE_SECONDS))
+    detail, seconds = follow(instance, instance.watch(timeout=PATIENCE_SECONDS))
+    answer = instance.result(timeout=1)
 
     print(f'\n"{QUERY}"')
     columns = shutil.get_terminal_size((120, 24)).columns
@@ -96,7 +99,10 @@ def show_order(client: Client, payments: PaymentService) -> None:
         "\n2. order-processing: two payments fail, then the order waits for a manager, whose approval this demo sends\n"
     )
     instance = client.workflow(OrderProcessing).create(ORDER)
-    receipt, _, seconds = follow(instance, approving(instance, instance.watch(timeout=PATIENCE_SECONDS)))
+    _, seconds = follow(
+        instance, when_it_waits(instance, lambda: instance.send_event("approval", {"by": "the demo's manager"}))
+    )
+    receipt = instance.result(timeout=1)
 
     print(f"\nreceipt of order {instance.id}")
     for name, value in receipt.items():
@@ -109,25 +115,50 @@ def show_order(client: Client, payments: PaymentService) -> None:
     expect(Path(receipt["letter"]).is_file(), f"there is no letter {receipt['letter']}")
 
 
-def approving(instance: Instance, details: Iterator[InstanceDetail]) -> Iterator[InstanceDetail]:
-    """The same details, and the manager's approval as soon as the order waits for it."""
-    approved = False
-    for detail in details:
+def show_rollback(client: Client, payments: PaymentService) -> None:
+    print("\n3. order-processing again: the customer calls the order off, and its steps are undone, newest first\n")
+    instance = client.workflow(OrderProcessing).create(ORDER)
+    follow(instance, when_it_waits(instance, lambda: instance.terminate(rollback=True)))
+
+    status, charge = instance.status(), list(payments.ledger.charges.values())[-1]
+    print(f"\n{status.status}, {1 if charge.refunded else 0} charge refunded, the goods are back in the stock")
+    expect(status.status == "terminated", f"the order is {status.status}")
+    expect(status.rollback == {"outcome": "complete", "error": None}, f"the rollback came out as {status.rollback}")
+    expect(charge.refunded, f"{charge} was not refunded")
+
+
+def show_schedule(client: Client) -> None:
+    reports = client.workflow(StockReport)
+    (schedule,) = reports.schedules()
+    coming = datetime.fromtimestamp(schedule.next_times[0] / 1000, UTC)
+    print(
+        f"\n4. stock-report: due at {schedule.cron} in {schedule.timezone}, next {coming:%a %d %b %H:%M} UTC; now on demand"
+    )
+    report = reports.run_schedule(schedule.id).result(timeout=PATIENCE_SECONDS)
+    stock = ", ".join(f"{left:,} x {sku}" for sku, left in report["available"].items())
+    print(f"\nin the stock report {report['file']}: {stock}")
+    expect(Path(report["file"]).is_file(), f"there is no report {report['file']}")
+
+
+def when_it_waits(instance: Instance, act: Callable[[], object]) -> Iterator[InstanceDetail]:
+    """What happens to the instance; as soon as it waits for an event, this acts."""
+    acted = False
+    for detail in instance.watch(timeout=PATIENCE_SECONDS):
         yield detail
-        if not approved and any(step.kind == "waitForEvent" and step.status == "waiting" for step in detail.steps):
-            instance.send_event("approval", {"by": "the demo's manager"})
-            approved = True
+        if not acted and any(step.kind == "waitForEvent" and step.status == "waiting" for step in detail.steps):
+            act()
+            acted = True
 
 
-def follow(instance: Instance, details: Iterator[InstanceDetail]) -> tuple[Any, InstanceDetail, float]:
-    """Show the steps until the instance ends; its result, how it ended, and the seconds it took."""
+def follow(instance: Instance, details: Iterator[InstanceDetail]) -> tuple[InstanceDetail, float]:
+    """Show the steps until the instance ends; how it ended, and the seconds it took."""
     started = time.perf_counter()
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
         live_view(details, stderr=False)
     else:
         print_changes(details)
     seconds = time.perf_counter() - started
-    return instance.result(timeout=1), instance.describe(), seconds
+    return instance.describe(), seconds
 
 
 def print_changes(details: Iterator[InstanceDetail]) -> None:
@@ -161,7 +192,7 @@ def what_next() -> str:
     return f"""What to do next{here}
 
   See what the demo left behind (then open http://127.0.0.1:8787/):
-    ORCHESTRATOR_DATABASE_URL={database} {orchestrator} web
+    ORCHESTRATOR_DATABASE_URL={database} ORCHESTRATOR_AUTH=loopback {orchestrator} web
 
   Ask about texts of your own:
     {orchestrator} dev examples/documents/app.py          # in a terminal of its own

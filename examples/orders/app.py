@@ -1,4 +1,4 @@
-"""Shows an order from stock to confirmation: a payment that fails now and then, a person's approval, a compensation.
+"""Shows an order from stock to confirmation: payments that fail, a person's approval, a rollback; and a report by the clock.
 
 The payment service is a program of its own: `python -m examples.orders.payment_service`.
 """
@@ -20,6 +20,8 @@ from pydantic import BaseModel, Field
 from orchestrator import (
     EventTimeoutError,
     NonRetryableError,
+    RetriesDict,
+    Schedule,
     StepContext,
     WorkflowEntrypoint,
     WorkflowEvent,
@@ -28,6 +30,8 @@ from orchestrator import (
 
 DATA = Path(".orchestrator/examples/orders")
 PAYMENT_URL = "http://127.0.0.1:8790"
+#: With the payment service: half a minute in all, which is long enough to start a service that was forgotten.
+PATIENCE: RetriesDict = {"limit": 6, "delay": "500 ms", "backoff": "exponential"}
 #: What the shop sells: price in cents, and how many it had when it opened.
 ASSORTMENT = {"tea": (450, 10_000), "cup": (1200, 10_000), "kettle": (5900, 10_000), "samovar": (49900, 0)}
 
@@ -50,6 +54,7 @@ class Reservation(BaseModel):
 
 class Payment(BaseModel):
     id: str
+    key: str
     attempts: int
 
 
@@ -67,6 +72,11 @@ class Receipt(BaseModel):
     letter: str
 
 
+class Report(BaseModel):
+    file: str
+    available: dict[str, int]
+
+
 class PaymentUnavailable(Exception):
     """The payment service gave no usable answer; the charge may or may not have been made."""
 
@@ -77,24 +87,25 @@ class OrderProcessing(WorkflowEntrypoint[Order]):
     async def run(self, event: WorkflowEvent[Order], step: WorkflowStep) -> Receipt:
         order = event.payload
 
-        @step.do("reserve inventory")
+        # If an error leaves `run` anywhere below, the rollbacks refund the card and put the goods back, newest step
+        # first, whichever worker is there to do it.
+        @step.do("reserve inventory", rollback=release_of_step)
         def reserved(ctx: StepContext) -> Reservation:
             return reserve(ctx.idempotency_key, order.items)
 
         reservation = await reserved()
 
-        # The retries take half a minute in all: long enough to start a service that was forgotten.
-        @step.do("charge", retries={"limit": 6, "delay": "500 ms", "backoff": "exponential"}, timeout="30 seconds")
+        @step.do(
+            "charge",
+            retries=PATIENCE,
+            timeout="30 seconds",
+            rollback=refund_of_step,
+            rollback_config={"retries": PATIENCE, "timeout": "30 seconds"},
+        )
         def charged(ctx: StepContext) -> Payment:
             return charge(order.card, reservation.total_cents, ctx)
 
-        try:
-            payment = await charged()
-        except NonRetryableError:
-            # A refusal is certain, so the goods go back. After any other error nobody knows whether the card was
-            # charged, and the goods stay reserved until a person has looked.
-            await step.do("release inventory", release, reservation.id)
-            raise
+        payment = await charged()
 
         try:
             answer = await step.wait_for_event(
@@ -105,12 +116,8 @@ class OrderProcessing(WorkflowEntrypoint[Order]):
             decision = Approval(by="nobody within 24 hours", approved=False)
 
         if not decision.approved:
-
-            @step.do("refund", timeout="30 seconds")
-            def refunded() -> None:
-                call_payment_service(f"/charges/{payment.id}/refund", {}, key=payment.id)
-
-            await refunded()
+            # A refusal is an answer and no error: the order ends well, as cancelled, and so it is undone by plain steps.
+            await step.do("refund", {"retries": PATIENCE, "timeout": "30 seconds"}, refund, payment.key)
             await step.do("release inventory", release, reservation.id)
 
         status: Literal["confirmed", "cancelled"] = "confirmed" if decision.approved else "cancelled"
@@ -123,6 +130,15 @@ class OrderProcessing(WorkflowEntrypoint[Order]):
             decided_by=decision.by,
             letter=letter,
         )
+
+
+class StockReport(WorkflowEntrypoint):
+    """Writes down every weekday morning what the shop has left."""
+
+    schedules = Schedule("0 7 * * MON-FRI", timezone="Europe/Berlin")
+
+    async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> Report:
+        return await step.do("write report", write_report, event.timestamp.date().isoformat())
 
 
 @contextmanager
@@ -171,7 +187,21 @@ def release(reservation_id: str) -> None:
 def charge(card: str, amount_cents: int, ctx: StepContext) -> Payment:
     """Charge the card once, however often this is tried: every attempt sends the same key."""
     reply = call_payment_service("/charges", {"card": card, "amount_cents": amount_cents}, key=ctx.idempotency_key)
-    return Payment(id=reply["id"], attempts=ctx.attempt)
+    return Payment(id=reply["id"], key=ctx.idempotency_key, attempts=ctx.attempt)
+
+
+def refund(payment_key: str) -> None:
+    """Give back whatever was charged under this key, if anything was; a second refund changes nothing."""
+    call_payment_service("/refunds", {}, key=payment_key)
+
+
+def refund_of_step(ctx: StepContext) -> None:
+    """Also right where the charge never answered and nobody knows whether it was made: it is found by its key."""
+    refund(ctx.idempotency_key)
+
+
+def release_of_step(ctx: StepContext) -> None:
+    release(ctx.idempotency_key)
 
 
 def call_payment_service(path: str, body: dict[str, Any], *, key: str) -> dict[str, Any]:
@@ -207,3 +237,13 @@ def write_letter(order_id: str, order: Order, reservation: Reservation, status: 
     text = "\n".join([f"To {order.customer}", f"Your order {order_id} is {status}.", *lines, f"Total {total}", ""])
     letter.write_text(text, encoding="utf-8")
     return str(letter)
+
+
+def write_report(day: str) -> Report:
+    """The stock of that moment, in a file named after the day: a second attempt replaces it."""
+    with inventory() as stock:
+        available = dict(stock.execute("SELECT sku, available FROM stock ORDER BY sku").fetchall())
+    file = DATA / "reports" / f"{day}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{left:>6} x {sku}\n" for sku, left in available.items()), encoding="utf-8")
+    return Report(file=str(file), available=available)

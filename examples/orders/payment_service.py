@@ -60,10 +60,10 @@ class Ledger:
             charge = self.charges.setdefault(key, Charge(f"ch_{len(self.charges) + 1:04}", card, amount_cents))
             return charge if (charge.card, charge.amount_cents) == (card, amount_cents) else None
 
-    def refund(self, charge_id: str) -> Charge | None:
-        """Mark a charge as refunded; a second time changes nothing."""
+    def refund(self, key: str) -> Charge | None:
+        """Mark what was charged under this key as refunded; None if nothing was. A second time changes nothing."""
         with self._lock:
-            charge = next((charge for charge in self.charges.values() if charge.id == charge_id), None)
+            charge = self.charges.get(key)
             if charge is not None:
                 charge.refunded = True
             return charge
@@ -85,7 +85,7 @@ class PaymentService(ThreadingHTTPServer):
 
 
 class PaymentRequest(BaseHTTPRequestHandler):
-    """POST /charges (with Idempotency-Key), POST /charges/ID/refund, GET /charges."""
+    """POST /charges, POST /refunds (both with the Idempotency-Key of the charge), GET /charges."""
 
     server: PaymentService
 
@@ -112,22 +112,22 @@ class PaymentRequest(BaseHTTPRequestHandler):
         self.answer(status, reply)
 
     def handle_post(self, body: bytes) -> tuple[HTTPStatus, dict[str, object]]:
-        if self.path == "/charges":
-            return self.handle_charge(body)
-        if self.path.startswith("/charges/") and self.path.endswith("/refund"):
-            refunded = self.server.ledger.refund(self.path.split("/")[2])
-            if refunded is not None:
-                return HTTPStatus.OK, asdict(refunded)
-        return HTTPStatus.NOT_FOUND, {"error": f"there is no {self.path} here"}
-
-    def handle_charge(self, body: bytes) -> tuple[HTTPStatus, dict[str, object]]:
-        try:
-            asked = json.loads(body)
-            key, card, amount_cents = self.headers["Idempotency-Key"], asked["card"], asked["amount_cents"]
-        except (ValueError, KeyError, TypeError):
-            return HTTPStatus.BAD_REQUEST, {"error": 'the body must be {"card": …, "amount_cents": …} as JSON'}
+        key = self.headers.get("Idempotency-Key")
+        if self.path not in ("/charges", "/refunds"):
+            return HTTPStatus.NOT_FOUND, {"error": f"there is no {self.path} here"}
         if not key:
             return HTTPStatus.BAD_REQUEST, {"error": "the Idempotency-Key header is missing"}
+        if self.path == "/charges":
+            return self.handle_charge(key, body)
+        refunded = self.server.ledger.refund(key)
+        return HTTPStatus.OK, {"refunded": asdict(refunded) if refunded else None}
+
+    def handle_charge(self, key: str, body: bytes) -> tuple[HTTPStatus, dict[str, object]]:
+        try:
+            asked = json.loads(body)
+            card, amount_cents = asked["card"], asked["amount_cents"]
+        except (ValueError, KeyError, TypeError):
+            return HTTPStatus.BAD_REQUEST, {"error": 'the body must be {"card": …, "amount_cents": …} as JSON'}
         if card == DECLINED_CARD:
             return HTTPStatus.PAYMENT_REQUIRED, {"error": "the card was declined"}
         charge = self.server.ledger.charge(key, card, amount_cents)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.wording import STEP_ICON, error_words, one_line, reason_words, status_words, took
+from orchestrator.cli.wording import STEP_ICON, error_words, one_line, reason_words, status_words, step_words, took
 from orchestrator.durations import in_words
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Changes:
         return True
 
     def _step_line(self, step: StepView, now_ms: int) -> str:
-        parts = [STEP_ICON.get(step.status, "·"), one_line(step.label), step.status]
+        parts = [STEP_ICON.get(step.status, "·"), step_words(step.label, step.kind), step.status]
         if step.attempts > 1:
             parts.append(f"attempt {step.attempts}")
         if step.status in ("complete", "errored"):

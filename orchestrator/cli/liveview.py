@@ -14,6 +14,7 @@ from orchestrator.cli.wording import (
     printable,
     reason_words,
     status_words,
+    step_words,
     took,
 )
 from orchestrator.clock import SystemClock
@@ -70,7 +71,7 @@ def picture_of(detail: InstanceDetail, now_ms: int, room: int) -> RenderableType
         icon = Text(STEP_ICON.get(step.status, "·"))
         style = "red" if step.status in ("errored", "retrying") else "dim"
         said = Text(remark(step, now_ms), style=style, no_wrap=True, overflow="ellipsis")
-        label = Text(one_line(step.label), no_wrap=True, overflow="ellipsis")
+        label = Text(step_words(step.label, step.kind), no_wrap=True, overflow="ellipsis")
         steps.add_row(icon, label, took(step.started_at, step.ended_at, now_ms), said)
     parts: list[RenderableType] = [header]
     if hidden:

@@ -45,6 +45,11 @@ def one_line(text: str, limit: int = 0) -> str:
     return f"{flat[: limit - 1]}…" if limit and len(flat) > limit else flat
 
 
+def step_words(label: str, kind: str) -> str:
+    """A step where nothing else says its kind: `charge-1` and `undo charge-1` are two lines."""
+    return f"undo {one_line(label)}" if kind == "rollback" else one_line(label)
+
+
 def status_words(status: str) -> str:
     return STATUS.get(status, printable(status))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.changes import Changes
 from orchestrator.cli.liveview import choose, picture_of, remark
 from tests.cli.processes import PYTHON, environment
 from tests.cli.stub import T0, detail, step
@@ -41,6 +42,13 @@ def test_the_picture_tells_status_steps_attempts_and_the_reason() -> None:
     assert "CardError: declined" in lines[2]
     assert "times out in 1m" in lines[3]
     assert lines[4].strip() == "waiting for two things"
+
+
+def test_a_rollback_is_not_taken_for_the_step_that_it_undoes() -> None:
+    found = detail(status="rollingBack", ended_at=None, steps=[step("charge"), step("charge", kind="rollback")])
+
+    assert [line.split()[1:-1] for line in _drawn(found)[1:3]] == [["charge-1"], ["undo", "charge-1"]]
+    assert [line.split()[2:-2] for line in Changes().lines(found, T0)[:2]] == [["charge-1"], ["undo", "charge-1"]]
 
 
 def test_a_finished_instance_stops_counting() -> None:

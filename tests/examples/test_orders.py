@@ -8,16 +8,18 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from examples.orders import app
-from examples.orders.app import OrderProcessing
+from examples.orders.app import OrderProcessing, StockReport
 from examples.orders.payment_service import DECLINED_CARD, Ledger, PaymentService, running
 from orchestrator.client import Instance
-from orchestrator.errors import InstanceErrored
+from orchestrator.errors import InstanceErrored, InstanceTerminated, NonRetryableError
 from orchestrator.inspection import InstanceDetail, StepView
 from tests.examples.conftest import RESULT_SECONDS, Start
 from tests.services import free_port
@@ -42,7 +44,11 @@ def stock_of(sku: str) -> int:
 
 
 def steps_of(instance: Instance) -> dict[str, StepView]:
-    return {view.name: view for view in instance.describe().steps}
+    return {view.name: view for view in instance.describe().steps if view.kind != "rollback"}
+
+
+def undone_by(instance: Instance) -> list[str]:
+    return [view.name for view in instance.describe().steps if view.kind == "rollback" and view.status == "complete"]
 
 
 def until_it_waits_for_approval(instance: Instance) -> None:
@@ -95,7 +101,7 @@ def test_a_declined_card_is_not_tried_again_and_the_goods_go_back(start: Start, 
     assert ended.value.error is not None
     assert ended.value.error["name"] == "PaymentRefused"
     assert steps_of(instance)["charge"].attempts == 1
-    assert steps_of(instance)["release inventory"].status == "complete"
+    assert undone_by(instance) == ["charge", "reserve inventory"]
     assert stock_of("tea") == before
     assert payments.ledger.charges == {}
 
@@ -112,6 +118,67 @@ def test_a_refused_order_is_refunded_and_the_goods_go_back(start: Start, payment
     assert receipt["status"] == "cancelled"
     assert [charge.refunded for charge in payments.ledger.charges.values()] == [True]
     assert stock_of("tea") == before
+
+
+def test_whatever_fails_after_the_charge_the_card_is_refunded_and_the_goods_go_back(
+    start: Start, payments: PaymentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> str:
+        raise NonRetryableError("the outbox is full")
+
+    monkeypatch.setattr(app, "write_letter", fail)
+    before = stock_of("tea")
+
+    instance = start(OrderProcessing).workflow(OrderProcessing).create(ORDER)
+    instance.send_event("approval", {"by": "Mia"})
+    with pytest.raises(InstanceErrored, match="outbox"):
+        instance.result(timeout=RESULT_SECONDS)
+
+    assert instance.status().rollback == {"outcome": "complete", "error": None}
+    assert undone_by(instance) == ["charge", "reserve inventory"]
+    assert [charge.refunded for charge in payments.ledger.charges.values()] == [True]
+    assert stock_of("tea") == before
+
+
+def test_an_order_that_is_called_off_while_it_waits_is_taken_back(start: Start, payments: PaymentService) -> None:
+    before = stock_of("tea")
+    instance = start(OrderProcessing).workflow(OrderProcessing).create(ORDER)
+    until_it_waits_for_approval(instance)
+
+    instance.terminate(rollback=True)
+    with pytest.raises(InstanceTerminated):
+        instance.result(timeout=RESULT_SECONDS)
+
+    assert undone_by(instance) == ["charge", "reserve inventory"]
+    assert [charge.refunded for charge in payments.ledger.charges.values()] == [True]
+    assert stock_of("tea") == before
+
+
+def test_a_charge_whose_every_answer_was_lost_is_refunded_all_the_same(
+    start: Start, payments: PaymentService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "PATIENCE", {"limit": 0, "delay": 0})
+    payments.ledger.next_outcome = iter(["loses its answer", "answers"]).__next__  # type: ignore[method-assign,assignment]
+
+    instance = start(OrderProcessing).workflow(OrderProcessing).create(ORDER)
+    with pytest.raises(InstanceErrored, match="no answer"):
+        instance.result(timeout=RESULT_SECONDS)
+
+    assert undone_by(instance) == ["charge", "reserve inventory"]
+    assert [charge.refunded for charge in payments.ledger.charges.values()] == [True]
+
+
+def test_the_stock_is_reported_by_the_clock_and_on_demand(start: Start) -> None:
+    reports = start(StockReport).workflow(StockReport)
+    (schedule,) = reports.schedules()
+
+    report = reports.run_schedule(schedule.id).result(timeout=RESULT_SECONDS)
+
+    in_berlin = [datetime.fromtimestamp(at / 1000, ZoneInfo("Europe/Berlin")) for at in schedule.next_times]
+    assert {(at.hour, at.minute) for at in in_berlin} == {(7, 0)}
+    assert all(at.weekday() < 5 for at in in_berlin)
+    assert report["available"] == {sku: stock_of(sku) for sku in app.ASSORTMENT}
+    assert f"{stock_of('tea'):>6} x tea\n" in Path(report["file"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("sku", "says"), [("samovar", "0 are left"), ("teapot", "does not sell 'teapot'")])
