@@ -121,12 +121,16 @@ class Settings(BaseSettings):
         description="How long complete and terminated instances are kept, unless they or their workflow say so.",
     )
     error_retention: str = Field("30 days", description='The same of errored ones. "forever" keeps them.')
+    aggregates_retention: str = Field(
+        "400 days",
+        description='How long the numbers of an hour are kept: long enough to compare with last year\'s. Or "forever".',
+    )
     hot_instances: int = Field(256, ge=0, description="Instances a process keeps alive between two wake-ups.")
     max_abandoned: int = Field(
         8, gt=0, description="Bodies past their timeout a process carries before it is recycled."
     )
 
-    @field_validator("success_retention", "error_retention")
+    @field_validator("success_retention", "error_retention", "aggregates_retention")
     @classmethod
     def _check_retention(cls, given: str) -> str:
         try:
@@ -148,6 +152,10 @@ class Settings(BaseSettings):
     def keep_ms(self, *, errored: bool) -> int:
         """How long an ended instance is kept if nothing else says so."""
         return kept_ms(self.error_retention if errored else self.success_retention, "retention") or 0
+
+    @property
+    def keep_aggregates_ms(self) -> int:
+        return kept_ms(self.aggregates_retention, "retention") or 0
 
     @property
     def celery_broker_url(self) -> str | None:

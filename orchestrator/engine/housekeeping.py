@@ -1,4 +1,5 @@
-"""Removes instances that were kept for long enough and what removed ones have left, a little at a time, beside the work."""
+"""Removes instances and numbers that were kept for long enough, and what removed ones have left, a little at a time,
+beside the work."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from sqlalchemy import Connection
 from orchestrator.engine import jobs
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.runtime import Runtime
-from orchestrator.store import agenda, instances, removals
+from orchestrator.store import agenda, instances, removals, rollups
 
 BATCH = 100
 """Instances to remove in one transaction."""
@@ -30,6 +31,9 @@ def tidy(runtime: Runtime) -> bool:
         due_removals = due.removals
     if due_removals is not None:
         more = database.transaction(lambda c: removals.take_down(c, instances=BATCH, rows=ROWS)) > 0 or more
+    last_hour = now - rollups.HOUR_MS - runtime.settings.keep_aggregates_ms
+    if due.numbers is not None and due.numbers <= last_hour:
+        more = database.transaction(lambda c: rollups.forget(c, until=last_hour, limit=ROWS)) == ROWS or more
     return more
 
 

@@ -23,7 +23,8 @@ _NEXT = Statement("""
 _HOUSEWORK = Statement("""
     SELECT (SELECT min(expires_at) FROM @instances WHERE expires_at IS NOT NULL) AS expiries,
         (SELECT min(id) FROM @removals) AS removals,
-        (SELECT min(run_at) FROM @jobs) AS jobs
+        (SELECT min(run_at) FROM @jobs) AS jobs,
+        (SELECT min(hour) FROM @rollups) AS numbers
 """)
 
 
@@ -33,5 +34,6 @@ def upcoming(connection: Connection) -> Row:
 
 
 def housework(connection: Connection) -> Row:
-    """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on."""
+    """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on, and
+    the oldest hour there are numbers of."""
     return _HOUSEWORK(connection).one()

@@ -34,6 +34,10 @@ _ADD = Statement(f"""
         {", ".join(f"{name} = @rollups.{name} + excluded.{name}" for name in _COUNTERS)},
         min_ms = {{least}}(@rollups.min_ms, excluded.min_ms), max_ms = {{greatest}}(@rollups.max_ms, excluded.max_ms)
 """)
+_FORGET = Statement("""
+    DELETE FROM @rollups WHERE {row} IN
+        (SELECT {row} FROM @rollups WHERE hour <= :until ORDER BY hour LIMIT :limit {skip_locked})
+""")
 _STARTED = Statement(f"""
     SELECT workflow, hour, CAST(sum(n) AS bigint) AS times FROM (
         SELECT workflow, started_at - started_at % {HOUR_MS} AS hour, count(*) AS n FROM @instances
@@ -75,6 +79,11 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add to what was counted. In the order of the key, so that two that count wait for each other in one order."""
     if rows:
         _ADD(connection, sorted(rows, key=lambda row: tuple(row[name] for name in _KEY)))
+
+
+def forget(connection: Connection, *, until: int, limit: int) -> int:
+    """Delete numbers of hours up to that one, the oldest first; how many rows."""
+    return _FORGET(connection, until=until, limit=limit).rowcount
 
 
 def started(connection: Connection, *, workflow: str | None, since: int, until: int) -> Sequence[Row]:

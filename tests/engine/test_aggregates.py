@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from orchestrator import WorkflowEntrypoint
-from orchestrator.engine import rollups
+from orchestrator import Settings, WorkflowEntrypoint
+from orchestrator.engine import housekeeping, rollups
 from orchestrator.engine.chores import do
 from orchestrator.engine.host import register
 from orchestrator.engine.rollups import bucket_of
-from orchestrator.errors import InvalidAggregates
+from orchestrator.errors import InvalidAggregates, SettingsError
 from orchestrator.inspection import AggregateRow
+from orchestrator.inspection.aggregates import DAY_MS
 from orchestrator.store import rollups as rows_of
 from orchestrator.store.rollups import HOUR_MS
 from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
@@ -172,6 +173,42 @@ def test_names_that_are_made_at_run_time_do_not_fill_the_table(bench: Bench, mon
     count(bench)
     rows = bench.client.aggregates(group_by=["step"])
     assert {row.step: row.finished["complete"] for row in rows} == {"(others)": 7, "a 0": 1, "a 1": 1, "a 2": 1}
+
+
+def numbers_from(bench: Bench, at: int) -> list[AggregateRow]:
+    return bench.client.aggregates(since=at, until=at + HOUR_MS)
+
+
+def test_numbers_are_kept_for_as_long_as_the_settings_say_and_then_go(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "ROWS", 2)
+    bench = make_bench(aggregates_retention="2 days", success_retention="1 hour", error_retention="1 hour")
+    first = START_MS - START_MS % HOUR_MS
+    bench.run(Bad)
+    count(bench)
+    bench.clock.advance("1 hour")
+    bench.run(Bad)
+    count(bench)
+
+    bench.clock.advance(first + HOUR_MS + 2 * DAY_MS - 1 - bench.clock.now_ms())
+    count(bench)
+    assert len(numbers_from(bench, first)) == 1
+    bench.clock.advance(1)
+    count(bench)
+    assert numbers_from(bench, first) == []
+    assert [row.finished for row in numbers_from(bench, first + HOUR_MS)] == [{"errored": 1}]
+
+
+def test_numbers_may_be_kept_for_ever(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench(aggregates_retention="forever")
+    bench.run(Bad)
+    count(bench)
+    bench.clock.advance("10 years")
+    count(bench)
+    assert len(numbers_from(bench, START_MS)) == 1
+    with pytest.raises(SettingsError, match="aggregates_retention"):
+        Settings(aggregates_retention="0 days")
 
 
 def test_a_range_is_of_whole_hours(bench: Bench) -> None:
