@@ -16,7 +16,7 @@ from orchestrator.engine.activation import advance
 from orchestrator.engine.host import register
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.errors import InvalidWorkflowSettings, SetupError, WorkflowNotFound
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, Failing
 
 
 class Job(WorkflowEntrypoint):
@@ -202,6 +202,54 @@ def test_a_restart_gives_the_slot_to_whoever_is_next(bench: Bench, jobs: Workflo
     bench.work()
     assert len(in_status(jobs, "running")) == 2
     assert len(in_status(jobs, "queued")) == 1
+
+
+class Undone(WorkflowEntrypoint):
+    """Books, and fails or waits then; undoing the booking takes three attempts, an hour apart."""
+
+    name = "undone"
+    concurrency = {"limit": 1}  # noqa: RUF012
+
+    async def run(self, event: Any, step: Any) -> None:
+        if event.payload.get("busy"):
+            await step.do("work", {"queue": "gpu"}, lambda: "done")
+            return
+        retries = {"retries": {"limit": 2, "delay": "1 hour", "backoff": "constant"}}
+        await step.do("book", lambda: 1, rollback=Failing(times=2), rollback_config=retries)
+        if event.payload.get("wait"):
+            await step.wait_for_event("wait", "go")
+        raise ValueError("sold out")
+
+
+def test_one_that_is_rolled_back_keeps_its_slot_until_all_is_undone(bench: Bench) -> None:
+    """Also between two attempts: nobody begins in the middle of what is half undone."""
+    bench.registry.add(Undone)
+    register(bench.runtime)
+    undone = bench.client.workflow(Undone)
+    start(bench, undone, "a")
+    start(bench, undone, "b", busy=True)
+    assert (in_status(undone, "rollingBack"), in_status(undone, "queued")) == (["a"], ["b"])
+    bench.after("1 hour")
+    assert (in_status(undone, "rollingBack"), in_status(undone, "queued")) == (["a"], ["b"])
+    bench.after("1 hour")
+    assert (in_status(undone, "errored"), in_status(undone, "running")) == (["a"], ["b"])
+
+
+def test_a_rollback_waits_for_no_slot_and_others_wait_until_there_is_one_again(bench: Bench) -> None:
+    bench.registry.add(Undone)
+    register(bench.runtime)
+    undone = bench.client.workflow(Undone)
+    (waiter,) = start(bench, undone, "waiter", wait=True)
+    busy, _ = start(bench, undone, "a", "b", busy=True)
+    assert (in_status(undone, "running"), in_status(undone, "queued")) == (["a"], ["b"])
+    waiter.terminate(rollback=True)
+    bench.work()
+    assert [step.attempts for step in waiter.describe().steps if step.kind == "rollback"] == [1], "begun at once"
+    do_step(bench, busy)
+    assert (in_status(undone, "rollingBack"), in_status(undone, "queued")) == (["waiter"], ["b"])
+    bench.after("1 hour")
+    bench.after("1 hour")
+    assert (in_status(undone, "terminated"), in_status(undone, "running")) == (["waiter"], ["b"])
 
 
 def test_the_slot_of_a_dead_worker_is_not_lost(bench: Bench, jobs: WorkflowClient[Any]) -> None:
