@@ -438,6 +438,12 @@ class TokenNotFound(UsageError):
     code = "token.not_found"
 
 
+class MessageNotFound(UsageError):
+    """There is no such rejected message: it was carried out or deleted meanwhile, or never rejected."""
+
+    code = "message.not_found"
+
+
 class Forbidden(UsageError):
     """The token does not allow this."""
 

@@ -48,6 +48,7 @@ PATH = {
     "workflow": _NAMED | {"maxLength": MAX_WORKFLOW_NAME},
     "instance_id": {"type": "string", "pattern": "^[a-zA-Z0-9, */#_-]+$", "minLength": 1, "maxLength": MAX_ADDRESS},
     "event_type": _NAMED | {"maxLength": MAX_EVENT_TYPE},
+    "message_id": {"type": "integer", "minimum": 0},
 }
 ALWAYS = (Unauthorized, Forbidden, TooManyFailures, InvalidRequest)
 WITH_BODY = (MalformedRequest, UnsupportedMediaType)

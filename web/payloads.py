@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import pydantic_core
 from flask import request
@@ -81,17 +81,33 @@ def validated(model: type[Model], value: dict[str, Any]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        known = list(model.model_fields)
-        raise InvalidRequest([_problem(details, known) for details in error.errors(include_url=False)]) from None
+        raise InvalidRequest([_problem(details, model) for details in error.errors(include_url=False)]) from None
 
 
-def _problem(details: pydantic_core.ErrorDetails, known: list[str]) -> FieldProblem:
-    field = ".".join(map(str, details["loc"])) or "body"
+def _problem(details: pydantic_core.ErrorDetails, model: type[BaseModel]) -> FieldProblem:
+    place = details["loc"]
+    field = ".".join(map(str, place)) or "body"
     if details["type"] != "extra_forbidden":
         return FieldProblem(field, f"{details['msg']}.")
+    known = [part.alias or name for name, part in _at(model, place[:-1]).model_fields.items()]
     message = f"unknown field; allowed: {', '.join(known)}."
-    close = difflib.get_close_matches(field, known, n=1)
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
     return FieldProblem(field, f"{message} Did you mean {close[0]!r}?" if close else message)
+
+
+def _at(model: type[BaseModel], place: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model of a part of a body."""
+    for name in place:
+        field = model.model_fields.get(str(name))
+        model = model if field is None else _model_in(field.annotation) or model
+    return model
+
+
+def _model_in(kind: Any) -> type[BaseModel] | None:
+    """Of a type such as `Limits | None` or `list[Schedule] | None`."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind
+    return next((found for part in get_args(kind) if (found := _model_in(part))), None)
 
 
 def _kind(value: object) -> str:

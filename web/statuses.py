@@ -31,6 +31,7 @@ STATUS_BY_CODE = {
     "request.invalid": 422,
     "subscription.invalid": 422,
     "message.invalid": 422,
+    "message.not_found": 404,
     "aggregates.invalid": 422,
     "version.not_found": 404,
     "subscription.too_many": 503,

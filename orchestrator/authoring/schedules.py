@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,21 +29,33 @@ class Schedule:
             raise InvalidSchedule(f"The cron expression {self.cron!r} is too long for the ids of its instances.")
 
 
-Schedules = str | Schedule | Sequence[str | Schedule]
+One = str | Schedule | Mapping[str, Any]
+Schedules = One | Sequence[One]
 
 
 def declared(schedules: Any, what: str) -> list[Schedule]:
-    """A cron expression, a Schedule, or several of them. Raises InvalidSchedule."""
-    if isinstance(schedules, str | Schedule):
+    """A cron expression, a Schedule or a mapping of its fields, or several of them. Raises InvalidSchedule."""
+    if isinstance(schedules, str | Schedule | Mapping):
         schedules = [schedules]
     if not isinstance(schedules, Sequence):
         raise InvalidSchedule(f"{what} is {schedules!r}; it must be a cron expression, a Schedule, or a list of them.")
     if len(schedules) > MAX_SCHEDULES:
         raise InvalidSchedule(f"{what} has {len(schedules)} schedules; at most {MAX_SCHEDULES} are allowed.")
-    found = [schedule if isinstance(schedule, Schedule) else Schedule(schedule) for schedule in schedules]
+    found = [_one(schedule, what) for schedule in schedules]
     seen: set[tuple[str, str]] = set()
     for schedule in found:
         if (schedule.cron, schedule.timezone) in seen:
             raise InvalidSchedule(f"{what} has {schedule.cron!r} ({schedule.timezone}) twice; each may stand once.")
         seen.add((schedule.cron, schedule.timezone))
     return found
+
+
+def _one(given: Any, what: str) -> Schedule:
+    if isinstance(given, Schedule):
+        return given
+    if not isinstance(given, Mapping):
+        return Schedule(given)
+    fields = {"cron", "timezone", "params"}
+    if "cron" not in given or not fields.issuperset(given):
+        raise InvalidSchedule(f"{what} has {dict(given)!r}; write a schedule with `cron`, and `timezone` and `params`.")
+    return Schedule(**given)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.engine import intake
-from orchestrator.errors import InvalidMessage, OrchestratorError
+from orchestrator.errors import InvalidMessage, MessageNotFound, OrchestratorError
 from orchestrator.names import check_event_type, is_text
 from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode, explain
@@ -85,13 +85,17 @@ def accept(client: Client, body: bytes | str, message_id: str | None) -> bool:
     Raises InvalidMessage, and what creating and sending raise.
     """
     message, id = read(body, message_id)
+    return _carry_out(client, message, intake.new(client.desk, id))
+
+
+def _carry_out(client: Client, message: Create | SendEvent, claim: intake.Claim) -> bool:
     workflow = client.workflow(message.workflow)
     if isinstance(message, Create):
         new = workflow.new(message.params, message.instance_id, Retention.of(message.retention))
-        return intake.create(client.desk, id, workflow.name, workflow.queue, new)
+        return intake.create(client.desk, claim, workflow.name, workflow.queue, new)
     what = f"The payload of event {check_event_type(message.type)!r}"
     payload = check_size(encode(message.payload, what=what), what, client.desk.settings.max_payload_bytes)
-    return intake.send_event(client.desk, id, workflow.name, message.instance_id, message.type, payload)
+    return intake.send_event(client.desk, claim, workflow.name, message.instance_id, message.type, payload)
 
 
 def reject(client: Client, body: str, error: OrchestratorError, *, message_id: str | None, queue: str) -> bool:
@@ -116,6 +120,27 @@ def rejected(client: Client, *, limit: int, before: int | None) -> list[Rejected
     with client.reading() as connection:
         rows = inbox.rejected(connection, before=NEVER if before is None else before, limit=limit)
     return [RejectedMessage(**row._asdict()) for row in rows]
+
+
+def retry(client: Client, id: int) -> None:
+    """Carry out a rejected message now; it stays where it is if it still can't be.
+
+    Raises MessageNotFound, InvalidMessage, and what creating and sending raise.
+    """
+    with client.reading() as connection:
+        row = inbox.one_rejected(connection, id)
+    if row is None or not _carry_out(client, read(row.body, row.message_id)[0], intake.kept_aside(id)):
+        raise _not_found(id)
+
+
+def delete(client: Client, id: int) -> None:
+    """Raises MessageNotFound."""
+    if not intake.drop(client.desk, id):
+        raise _not_found(id)
+
+
+def _not_found(id: int) -> MessageNotFound:
+    return MessageNotFound(f"There is no rejected message {id}; `orchestrator rejected` lists those there are.")
 
 
 def forget(client: Client) -> int:

@@ -145,6 +145,17 @@ class Client:
         """Messages that were kept aside, newest first; `before` is the `id` of the last one of the page before."""
         return messages.rejected(self, limit=limit, before=before)
 
+    def retry_message(self, id: int) -> None:
+        """Carry out a rejected message now, by its `id` in `rejected_messages()`; it stays there if it still can't be.
+
+        Raises MessageNotFound, InvalidMessage, and what `create` and `send_event` raise.
+        """
+        messages.retry(self, id)
+
+    def delete_message(self, id: int) -> None:
+        """Forget a rejected message. Raises MessageNotFound."""
+        messages.delete(self, id)
+
     def forget_messages(self) -> int:
         """Forget the ids of messages that were dealt with so long ago that none will come again; how many."""
         return messages.forget(self)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
@@ -11,13 +13,27 @@ from orchestrator.errors import InstanceAlreadyExists, InstanceNotFound
 from orchestrator.statuses import TRIGGER_EVENT
 from orchestrator.store import inbox, instances
 
+Claim = Callable[[Connection], bool]
+"""Makes a message this transaction's; False if it was dealt with before."""
 
-def create(desk: Desk, message_id: str, workflow: str, queue: str, new: New) -> bool:
+
+def new(desk: Desk, message_id: str) -> Claim:
+    """For a message that comes from a queue."""
+    now = desk.clock.now_ms()
+    return lambda connection: inbox.note(connection, message_id, now)
+
+
+def kept_aside(id: int) -> Claim:
+    """For one that was rejected before."""
+    return lambda connection: inbox.drop_rejected(connection, id)
+
+
+def create(desk: Desk, claim: Claim, workflow: str, queue: str, new: New) -> bool:
     """Start an instance. False if the message was dealt with before. Raises InstanceAlreadyExists."""
     row = admission.row_of(desk, workflow, queue, new, TRIGGER_EVENT)
 
     def work(connection: Connection) -> int | None:
-        if not inbox.note(connection, message_id, row["now"]):
+        if not claim(connection):
             return None
         pk = instances.insert(connection, **row)
         if pk is None:
@@ -31,12 +47,12 @@ def create(desk: Desk, message_id: str, workflow: str, queue: str, new: New) -> 
     return pk is not None
 
 
-def send_event(desk: Desk, message_id: str, workflow: str, instance_id: str, event_type: str, payload: str) -> bool:
+def send_event(desk: Desk, claim: Claim, workflow: str, instance_id: str, event_type: str, payload: str) -> bool:
     """Send an event. False if the message was dealt with before. Raises InstanceNotFound."""
     now = desk.clock.now_ms()
 
     def work(connection: Connection) -> events.Delivered | None:
-        if not inbox.note(connection, message_id, now):
+        if not claim(connection):
             return None
         found = instances.find(connection, workflow, instance_id)
         delivered = None if found is None else events.deliver(desk, connection, found.id, event_type, payload, now)
@@ -48,6 +64,11 @@ def send_event(desk: Desk, message_id: str, workflow: str, instance_id: str, eve
     if delivered is not None:
         events.announce(desk, delivered, event_type)
     return delivered is not None
+
+
+def drop(desk: Desk, id: int) -> bool:
+    """Forget a message that was kept aside. False if it is gone already."""
+    return desk.database.statement(lambda connection: inbox.drop_rejected(connection, id))
 
 
 def reject(desk: Desk, message_id: str | None, *, queue: str, body: str, code: str, reason: str) -> bool:

@@ -19,6 +19,7 @@ _REJECT = Statement("""
 _REJECTED = Statement("""
     SELECT id, message_id, queue, body, code, reason, at FROM @rejected WHERE id < :before ORDER BY id DESC LIMIT :limit
 """)
+_ONE = Statement("SELECT id, message_id, queue, body, code, reason, at FROM @rejected WHERE id = :id")
 _DROP = Statement("DELETE FROM @rejected WHERE id = :id RETURNING id")
 
 
@@ -41,5 +42,10 @@ def rejected(connection: Connection, *, before: int, limit: int) -> Sequence[Row
     return _REJECTED(connection, before=before, limit=limit).all()
 
 
+def one_rejected(connection: Connection, id: int) -> Row | None:
+    return _ONE(connection, id=id).one_or_none()
+
+
 def drop_rejected(connection: Connection, id: int) -> bool:
+    """False if it is gone already."""
     return _DROP(connection, id=id).one_or_none() is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from tests.web.door import Door, open_door
 from tests.web.stub import StubClient
 from web import WebSettings, create_app
 
@@ -27,6 +29,12 @@ def app(stub: StubClient) -> Flask:
 @pytest.fixture
 def http(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture
+def door(database_url: str) -> Iterator[Door]:
+    with open_door(database_url) as opened:
+        yield opened
 
 
 def assert_problem(response: TestResponse, status: int, code: str) -> dict[str, Any]:

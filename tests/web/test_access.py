@@ -3,62 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from orchestrator import Client, Settings, WorkflowEntrypoint
-from orchestrator.authoring.registry import Registry
-from orchestrator.engine.host import register
-from orchestrator.engine.local import LocalDoorbell
-from orchestrator.engine.runtime import Runtime
-from orchestrator.store.database import Database
-from tests.engine.clock import FakeClock
 from tests.web.conftest import assert_problem
-from web import WebSettings, access, create_app
-
-INSTANCES = "/api/v1/workflows/orders/instances"
-
-
-class Orders(WorkflowEntrypoint):
-    name = "orders"
-
-    async def run(self, event: Any, step: Any) -> None:
-        await step.wait_for_event("wait", "go")
-
-
-@dataclass
-class Door:
-    http: FlaskClient
-    client: Client
-    clock: FakeClock
-
-    def token(self, role: str = "admin", **more: Any) -> str:
-        return self.client.access.create_token(role, role=role, **more)[0]
-
-    def ask(self, method: str, path: str, token: str | None, **request: Any) -> TestResponse:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        return self.http.open(path, method=method, headers=headers, **request)
-
-
-@pytest.fixture
-def door(database_url: str) -> Iterator[Door]:
-    settings = Settings(database_url=database_url)
-    clock = FakeClock()
-    database = Database(database_url, clock=clock)
-    doorbell = LocalDoorbell(clock)
-    runtime = Runtime(database, Registry([Orders]), settings, doorbell)
-    register(runtime)
-    client = Client(settings, database=database, doorbell=doorbell)
-    app = create_app(client, settings=WebSettings(auth="tokens"))
-    yield Door(app.test_client(), client, clock)
-    runtime.bodies.stop()
-    runtime.completions.stop()
-    database.close()
+from tests.web.door import INSTANCES, Door
+from web import WebSettings, access
 
 
 def test_nobody_is_let_in_without_a_token_but_for_health(door: Door) -> None:
@@ -127,7 +79,11 @@ STEPS: list[tuple[str, str, str, Any]] = [
     ("operate", "PATCH", f"{INSTANCES}/known/status", {"status": "pause"}),
     ("operate", "POST", f"{INSTANCES}/batch/delete", {"instances": ["none"]}),
     ("operate", "DELETE", f"{INSTANCES}/known", None),
+    ("admin", "PATCH", "/api/v1/workflows/orders", {}),
     ("admin", "DELETE", "/api/v1/workflows/orders", None),
+    ("read", "GET", "/api/v1/rejected", None),
+    ("operate", "POST", "/api/v1/rejected/1/retry", None),
+    ("operate", "DELETE", "/api/v1/rejected/1", None),
     ("trigger", "POST", "/workflows/orders/instances", None),
     ("trigger", "POST", "/workflows/orders/instances/known/events?type=go", None),
     ("operate", "POST", "/workflows/orders/instances/known/restart?name=none", None),

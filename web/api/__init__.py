@@ -9,6 +9,7 @@ from web.api import (
     instances,
     jobs,
     outputs,
+    rejected,
     schedules,
     subscribe,
     versions,
@@ -18,6 +19,6 @@ from web.api.blueprint import api
 from web.api.health import health
 
 __all__ = [
-    "access", "aggregates", "api", "batches", "document", "events", "health", "instances", "jobs", "outputs", "schedules",
-    "subscribe", "versions", "workflows",
+    "access", "aggregates", "api", "batches", "document", "events", "health", "instances", "jobs", "outputs", "rejected",
+    "schedules", "subscribe", "versions", "workflows",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from orchestrator.client import AuditEntry, BatchError, TokenView
+from orchestrator.client import AuditEntry, BatchError, RejectedMessage, TokenView
 from orchestrator.inspection import AggregateRow, InstanceView, RunView, ScheduleView, VersionView, WorkflowView
 from orchestrator.statuses import InstanceStatus
 
@@ -18,6 +18,10 @@ class Workflows(BaseModel):
 class Instances(BaseModel):
     instances: list[InstanceView]
     next_cursor: int | None
+
+
+class Count(BaseModel):
+    count: int
 
 
 class State(BaseModel):
@@ -97,4 +101,9 @@ class CreatedToken(BaseModel):
 
 class Audit(BaseModel):
     entries: list[AuditEntry]
+    next_cursor: int | None
+
+
+class Rejected(BaseModel):
+    messages: list[RejectedMessage]
     next_cursor: int | None

@@ -48,11 +48,8 @@ def _as_list(value: object) -> object:
     return value.split(",") if isinstance(value, str) else value
 
 
-class AllInstancesQuery(Body):
+class CountQuery(Body):
     status: Annotated[list[InstanceStatus], BeforeValidator(_as_list)] = Field(default_factory=list)
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
-    direction: Literal["asc", "desc"] = "desc"
     date_start: Moment | None = None
     date_end: Moment | None = None
 
@@ -60,12 +57,19 @@ class AllInstancesQuery(Body):
         """As the client takes it."""
         return {
             "status": [str(status) for status in self.status] or None,
-            "limit": self.limit,
-            "before": self.cursor,
-            "oldest_first": self.direction == "asc",
             "since": None if self.date_start is None else epoch_ms(self.date_start),
             "until": None if self.date_end is None else epoch_ms(self.date_end),
         }
+
+
+class AllInstancesQuery(CountQuery):
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    cursor: int | None = Field(default=None, ge=0, le=MAX_CURSOR)
+    direction: Literal["asc", "desc"] = "desc"
+
+    def asked(self) -> dict[str, Any]:
+        page = {"limit": self.limit, "before": self.cursor, "oldest_first": self.direction == "asc"}
+        return super().asked() | page
 
 
 class InstanceQuery(AllInstancesQuery):

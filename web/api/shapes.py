@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from orchestrator.client import AuditEntry, Instance, InstanceState, TokenView
+from orchestrator.client import AuditEntry, Instance, InstanceState, RejectedMessage, TokenView
 from orchestrator.inspection import (
     AggregateRow,
     InstanceDetail,
@@ -72,6 +72,10 @@ def token(view: TokenView) -> dict[str, Any]:
 
 def audit_entry(entry: AuditEntry) -> dict[str, Any]:
     return _with_times(entry.to_dict(), ("at",))
+
+
+def rejected(message: RejectedMessage) -> dict[str, Any]:
+    return _with_times(message.to_dict(), ("at",))
 
 
 def state(of: Instance, now: InstanceState) -> dict[str, Any]:

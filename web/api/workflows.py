@@ -1,15 +1,54 @@
-"""REST: the workflows there are."""
+"""REST: the workflows there are, and how they are set."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import jsonify
 from flask.typing import ResponseReturnValue
+from pydantic import Field
 
+from orchestrator.errors import InvalidParams, InvalidRetention, InvalidSchedule, InvalidWorkflowSettings
 from orchestrator.inspection import WorkflowView
+from web.access import needs
 from web.api import answers, shapes
 from web.api.blueprint import api
+from web.api.instances import CountQuery
+from web.api.schedules import NewSchedule
 from web.contract import takes
+from web.payloads import Body, read_body, read_query
 from web.services import client, workflow_client
+
+
+class Limits(Body):
+    steps: int | None = Field(default=None, ge=1)
+
+
+class Concurrency(Body):
+    limit: int | None = Field(default=None, ge=1)
+
+
+class DefaultRetention(Body):
+    """Milliseconds, or words such as `7 days` or `forever`."""
+
+    success_retention: int | str | None = None
+    error_retention: int | str | None = None
+
+
+class WorkflowSettings(Body):
+    """What is not given stays as it is. Null gives a setting back to the workflow's class, `{}` means none at all.
+
+    `schedules` are those that were added from outside, all of them.
+    """
+
+    limits: Limits | None = None
+    concurrency: Concurrency | None = None
+    default_retention: DefaultRetention | None = None
+    schedules: list[NewSchedule] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """As the client takes it."""
+        return self.model_dump(exclude_unset=True)
 
 
 @api.get("/workflows")
@@ -21,4 +60,25 @@ def list_workflows() -> ResponseReturnValue:
 @api.get("/workflows/<workflow>")
 @takes(WorkflowView)
 def show_workflow(workflow: str) -> ResponseReturnValue:
+    """`limits`, `concurrency` and `default_retention` are what holds: what was set from outside, else what its class says."""
     return jsonify(shapes.workflow(workflow_client(workflow).describe()))
+
+
+@api.patch("/workflows/<workflow>")
+@needs("admin")
+@takes(
+    WorkflowView,
+    body=WorkflowSettings,
+    refuses=(InvalidWorkflowSettings, InvalidRetention, InvalidSchedule, InvalidParams),
+)
+def configure_workflow(workflow: str) -> ResponseReturnValue:
+    """Set from outside what counts more than the workflow's class."""
+    given = read_body(WorkflowSettings).given()
+    return jsonify(shapes.workflow(workflow_client(workflow).configure(**given)))
+
+
+@api.get("/workflows/<workflow>/count")
+@takes(answers.Count, query=CountQuery)
+def count_instances(workflow: str) -> ResponseReturnValue:
+    """How many instances there are, of some statuses or created between two times."""
+    return jsonify(count=workflow_client(workflow).count(**read_query(CountQuery).asked()))
