@@ -112,7 +112,9 @@ class StepCallable(Generic[R]):
         return await self._run(args, {**kwargs, **dict(zip(names, values, strict=True))})
 
     async def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
-        result: R = await self._step._call(self.name, self._fn, args, kwargs, self._config, self._rollback)
+        result: R = await self._step._call(
+            self.name, self._fn, args, kwargs, self._signature, self._config, self._rollback
+        )
         return result
 
 

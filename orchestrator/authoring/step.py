@@ -202,8 +202,9 @@ class WorkflowStep:
         config = rest.pop(0) if rest and isinstance(rest[0], Mapping) else None
         if rest and callable(rest[0]):
             fn = rest.pop(0)
-            policy, rollback = self._policy(name, config, options, signature_of(fn).parameters)
-            return self._call(check_step_name(name), fn, tuple(rest), options, policy, rollback)
+            signature = signature_of(fn)
+            policy, rollback = self._policy(name, config, options, signature.parameters)
+            return self._call(check_step_name(name), fn, tuple(rest), options, signature, policy, rollback)
         if given and len(given) > 1 and given[1] is not None and not isinstance(given[1], (Mapping, list, tuple)):
             raise WorkflowFatalError(f'Step "{name}" requires a callback function')
         positional = dict(zip(("depends", "concurrent", "config"), rest, strict=False))
@@ -292,10 +293,10 @@ class WorkflowStep:
         fn: Callable[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
+        signature: Signature,
         config: StepConfig,
         rollback: Rollback | None,
     ) -> Any:
-        signature = signature_of(fn)
         args, kwargs = signature.around_ctx(args, kwargs)
         return await self._run.do(name, fn, args, kwargs, signature, config, rollback)
 
@@ -306,8 +307,8 @@ class WorkflowStep:
 
         In the direct form an option of the same name as a parameter of the function is the function's.
         """
-        if not options:
-            return self._config(name, config, options, parameters), None
+        if not options and config is None:
+            return DEFAULT_CONFIG, None
         handler, settings = (
             options.pop(option) if option in options and option not in parameters else None
             for option in ("rollback", "rollback_config")
