@@ -14,11 +14,17 @@ MAX_ADDRESS = 271
 MAX_STEP_NAME = 256
 MAX_EVENT_TYPE = 100
 
-_NAME = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9\-_]*")
-_ADDRESS = re.compile(r"[a-zA-Z0-9, */#_-]+")
+NAME = r"[a-zA-Z0-9_][a-zA-Z0-9_-]*"
+_FIELD = r"[a-zA-Z0-9*#-]+(?:/[0-9]+)?"
+_FIELDS = rf"{_FIELD}(?:,{_FIELD})*"
+SCHEDULED = rf"{_FIELDS}(?: {_FIELDS}){{4}}(?: (?:[a-zA-Z_]+/)*[a-zA-Z0-9_-]+)?-[0-9]+"
+"""A cron expression, a time zone unless it is UTC, and a moment. Only these ids have slashes, and such that the rest of
+an address can't be taken for a part of them."""
+_NAME = re.compile(NAME)
+_ADDRESS = re.compile(rf"{NAME}|{SCHEDULED}")
 _NO_TEXT = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # control characters, and surrogates, which no database stores
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
+RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
 _RESERVED_PATTERN = re.compile(r"cf_[0-9a-f]{64}")
 
 
@@ -43,7 +49,7 @@ def check_workflow_name(name: object) -> str:
 def check_instance_id(instance_id: object) -> str:
     """Ids for `create`. `latest` is reserved too, because every command takes it to mean the newest instance."""
     if isinstance(instance_id, str) and len(instance_id) <= MAX_INSTANCE_ID and _NAME.fullmatch(instance_id):
-        if instance_id not in _RESERVED and not _RESERVED_PATTERN.fullmatch(instance_id):
+        if instance_id not in RESERVED and not _RESERVED_PATTERN.fullmatch(instance_id):
             return instance_id
         raise InvalidInstanceId(f"Instance id {instance_id!r} is reserved; choose another.")
     raise InvalidInstanceId(
@@ -57,7 +63,8 @@ def check_address(instance_id: object) -> str:
     if isinstance(instance_id, str) and len(instance_id) <= MAX_ADDRESS and _ADDRESS.fullmatch(instance_id):
         return instance_id
     raise InvalidInstanceId(
-        f"Instance ID {instance_id!r} is invalid: ids are 1 to {MAX_ADDRESS} letters, digits and any of ', */#_-'."
+        f"Instance ID {instance_id!r} is invalid: ids are letters, digits, '-' or '_', not starting with '-', or the "
+        f"cron expression of a schedule and a moment, and at most {MAX_ADDRESS} characters."
     )
 
 

@@ -9,7 +9,7 @@ from flask import Flask
 from jinja2 import StrictUndefined
 
 from orchestrator.client import Client
-from web import access, cloudflare, errors, security, static_files
+from web import access, addresses, cloudflare, errors, security, static_files
 from web.api import api, health
 from web.dashboard import dashboard
 from web.server import Server, check_address, serve, start
@@ -40,6 +40,7 @@ def create_app(
     # Half of the threads stay for ordinary requests.
     subscribers = threading.Semaphore(max(settings.web_threads // 2, 1))
     install(app, Services(client=client, settings=settings, registry=registry, subscribers=subscribers))
+    addresses.install(app)
     security.protect(app)
     access.guard(app)
     errors.handle(app)

@@ -16,7 +16,7 @@ from web.payloads import read_json
 from web.services import workflow_client
 
 
-@api.post("/workflows/<workflow>/instances/<path:instance_id>/events/<event_type>")
+@api.post("/workflows/<workflow>/instances/<instance:instance_id>/events/<event_type>")
 @needs("trigger")
 @takes(
     answers.Sent, status=202, body=Any, refuses=(InstanceNotFound, ActionNotAllowed, InvalidEventType, PayloadTooLarge)

@@ -115,7 +115,7 @@ def create_instance(workflow: str) -> ResponseReturnValue:
     return jsonify(shapes.state(instance, instance.status())), 201, {"Location": location}
 
 
-@api.get("/workflows/<workflow>/instances/<path:instance_id>")
+@api.get("/workflows/<workflow>/instances/<instance:instance_id>")
 @takes(InstanceDetail, query=RunQuery, refuses=(InstanceNotFound, RunNotFound))
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """304 for an `If-None-Match` with the ETag it still has."""
@@ -125,13 +125,13 @@ def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
-@api.get("/workflows/<workflow>/instances/<path:instance_id>/runs")
+@api.get("/workflows/<workflow>/instances/<instance:instance_id>/runs")
 @takes(answers.Runs, refuses=(InstanceNotFound,))
 def list_runs(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(runs=[shapes.run(view) for view in workflow_client(workflow).get(instance_id).runs()])
 
 
-@api.get("/workflows/<workflow>/instances/<path:instance_id>/wait")
+@api.get("/workflows/<workflow>/instances/<instance:instance_id>/wait")
 @takes(InstanceDetail, query=WaitQuery, refuses=(InstanceNotFound,))
 def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """The instance as soon as it has ended, or as it is when the time is up: look at its status."""
@@ -142,13 +142,13 @@ def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(shapes.detail(instance.describe()))
 
 
-@api.patch("/workflows/<workflow>/instances/<path:instance_id>/status")
+@api.patch("/workflows/<workflow>/instances/<instance:instance_id>/status")
 @takes(answers.State, body=StatusChange, refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart))
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
     return jsonify(shapes.state(*operations.change_status(workflow, instance_id, read_body(StatusChange))))
 
 
-@api.delete("/workflows/<workflow>/instances/<path:instance_id>")
+@api.delete("/workflows/<workflow>/instances/<instance:instance_id>")
 @takes(None, status=204, refuses=(InstanceNotFound, ActionNotAllowed))
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     workflow_client(workflow).get(instance_id).delete()

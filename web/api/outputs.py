@@ -23,7 +23,7 @@ class StepQuery(Body):
     attempt: int | None = Field(default=None, ge=1, le=1_000_000)
 
 
-@api.get("/workflows/<workflow>/instances/<path:instance_id>/step")
+@api.get("/workflows/<workflow>/instances/<instance:instance_id>/step")
 @takes(
     answers.Step,
     query=StepQuery,

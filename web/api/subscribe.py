@@ -39,7 +39,7 @@ class SubscribeQuery(Body):
     filter: Annotated[list[str], BeforeValidator(_as_list)] = Field(default_factory=list)
 
 
-@api.get("/workflows/<workflow>/instances/<path:instance_id>/subscribe")
+@api.get("/workflows/<workflow>/instances/<instance:instance_id>/subscribe")
 @takes(
     str,
     query=SubscribeQuery,

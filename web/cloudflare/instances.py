@@ -90,20 +90,20 @@ def create_instance(workflow: str) -> ResponseReturnValue:
     return ok(shapes.created(instance, shapes.newest_version(workflow_client(workflow))))
 
 
-@cloudflare.get("/workflows/<workflow>/instances/<path:instance_id>")
+@cloudflare.get("/workflows/<workflow>/instances/<instance:instance_id>")
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     query = read_query(DetailQuery)
     detail = workflow_client(workflow).get(instance_id).describe()
     return ok(shapes.detail(detail, newest_first=query.order == "desc", simple=query.simple == "true"))
 
 
-@cloudflare.patch("/workflows/<workflow>/instances/<path:instance_id>/status")
+@cloudflare.patch("/workflows/<workflow>/instances/<instance:instance_id>/status")
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
     _instance, state = operations.change_status(workflow, instance_id, read_body(StatusChange))
     return ok({"status": str(state.status), "timestamp": now()})
 
 
-@cloudflare.post("/workflows/<workflow>/instances/<path:instance_id>/events/<event_type>")
+@cloudflare.post("/workflows/<workflow>/instances/<instance:instance_id>/events/<event_type>")
 @needs("trigger")
 def send_event(workflow: str, instance_id: str, event_type: str) -> ResponseReturnValue:
     payload = read_json()
@@ -111,12 +111,12 @@ def send_event(workflow: str, instance_id: str, event_type: str) -> ResponseRetu
     return ok({"instanceId": instance_id, "timestamp": now()})
 
 
-@cloudflare.get("/workflows/<workflow>/instances/<path:instance_id>/subscribe")
+@cloudflare.get("/workflows/<workflow>/instances/<instance:instance_id>/subscribe")
 def subscribe(workflow: str, instance_id: str) -> ResponseReturnValue:
     return event_stream(workflow, instance_id)
 
 
-@cloudflare.delete("/workflows/<workflow>/instances/<path:instance_id>")
+@cloudflare.delete("/workflows/<workflow>/instances/<instance:instance_id>")
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     workflow_client(workflow).get(instance_id).delete()
     return ok({"id": instance_id})

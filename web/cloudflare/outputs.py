@@ -22,7 +22,7 @@ class StepQuery(Body):
     attempt: int | None = Field(default=None, ge=1, le=1_000_000)
 
 
-@cloudflare.get("/workflows/<workflow>/instances/<path:instance_id>/step")
+@cloudflare.get("/workflows/<workflow>/instances/<instance:instance_id>/step")
 def show_step(workflow: str, instance_id: str) -> ResponseReturnValue:
     query = read_query(StepQuery)
     kind: Literal["do", "waitForEvent"] = "do" if query.type == "step" else "waitForEvent"

@@ -30,7 +30,7 @@ def create(workflow: str) -> ResponseReturnValue:
     return redirect(_page(instance.workflow, instance.id, "create"), 303)
 
 
-@dashboard.post("/workflows/<workflow>/instances/<path:instance_id>/actions")
+@dashboard.post("/workflows/<workflow>/instances/<instance:instance_id>/actions")
 def act(workflow: str, instance_id: str) -> ResponseReturnValue:
     action = request.form.get("action", "")
     try:
@@ -42,7 +42,7 @@ def act(workflow: str, instance_id: str) -> ResponseReturnValue:
     return redirect(_page(workflow, instance_id, action), 303)
 
 
-@dashboard.post("/workflows/<workflow>/instances/<path:instance_id>/events")
+@dashboard.post("/workflows/<workflow>/instances/<instance:instance_id>/events")
 @needs("trigger")
 def send_event(workflow: str, instance_id: str) -> ResponseReturnValue:
     try:
@@ -59,8 +59,8 @@ def back_to_workflow(workflow: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.workflow", workflow=workflow))
 
 
-@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/actions")
-@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/events")
+@dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>/actions")
+@dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>/events")
 def back_to_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.instance", workflow=workflow, instance_id=instance_id))
 

@@ -57,7 +57,7 @@ def workflow(workflow: str) -> ResponseReturnValue:
     return workflow_page(workflow, read_query(Filter))
 
 
-@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>")
+@dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>")
 def instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     return instance_page(workflow, instance_id, look=read_query(Look))
 

@@ -33,13 +33,13 @@ class Wanted(Body):
     type: Kind = "do"
 
 
-@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/restart")
+@dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>/restart")
 def ask_to_restart(workflow: str, instance_id: str) -> ResponseReturnValue:
     """The question before it: a page of its own, because a list of steps that refreshes itself is no place for forms."""
     return _question(workflow, instance_id, read_query(Point))
 
 
-@dashboard.post("/workflows/<workflow>/instances/<path:instance_id>/restart")
+@dashboard.post("/workflows/<workflow>/instances/<instance:instance_id>/restart")
 def restart_from(workflow: str, instance_id: str) -> ResponseReturnValue:
     point = read_query(Point)
     try:
@@ -50,7 +50,7 @@ def restart_from(workflow: str, instance_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.instance", workflow=workflow, instance_id=instance_id, did=did), 303)
 
 
-@dashboard.get("/workflows/<workflow>/instances/<path:instance_id>/output")
+@dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>/output")
 def step_output(workflow: str, instance_id: str) -> ResponseReturnValue:
     """One step's output as a file: JSON, or the bytes of its stream."""
     wanted = read_query(Wanted)
