@@ -25,6 +25,7 @@ from orchestrator.errors import (
     WorkflowNotFound,
 )
 from orchestrator.settings import Settings
+from tasks import redis_inbox
 from tasks.publisher import transport_options
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ FIRST_REST_S, LONGEST_REST_S = 0.5, 15.0
 PATIENCE_S = 3.0
 """How long a message waits for the instance or workflow it names, which may be on its way through the same queue."""
 FORGET_EVERY_S = 600.0
+GIVE_BACK_EVERY_S = 30.0
+"""How long a message waits that a listener took with it into death."""
 
 
 class Listener:
@@ -58,6 +61,7 @@ class Listener:
         while not self._stop.is_set():
             try:
                 with Connection(self._url, transport_options=transport_options(self._url)) as connection:
+                    redis_inbox.use_for(connection)
                     self._consume(connection)
             except DatabaseUnavailable as error:
                 self._rest(f"the database is away: {error}")
@@ -72,7 +76,11 @@ class Listener:
             consumer.qos(prefetch_count=PREFETCH)
             with consumer:
                 self.ready.set()
+                gives_back_at = 0.0
                 while not self._stop.is_set():
+                    if monotonic() >= gives_back_at and isinstance(channel, redis_inbox.Channel):
+                        gives_back_at = monotonic() + GIVE_BACK_EVERY_S
+                        channel.give_back(self._queue.name)
                     try:
                         connection.drain_events(timeout=LOOK_S)
                     except TimeoutError:

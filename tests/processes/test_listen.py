@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import redis
 from kombu import Connection, Queue
 
 from orchestrator import Client, Settings, WorkflowEntrypoint
@@ -22,6 +23,7 @@ from orchestrator.engine.runtime import Runtime
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store.database import Database
 from tasks.listen import Listener
+from tasks.redis_inbox import TAKEN
 from tests.checkout import ROOT
 from tests.services import ValkeyServer
 
@@ -94,9 +96,10 @@ def ids(client: Client) -> set[str]:
 
 
 def left(url: str) -> int:
-    """Messages in the queue or taken from it and not acknowledged."""
+    """Messages in the queue, or taken from it and not acknowledged."""
     with Connection(url) as connection, connection.channel() as channel:
-        return int(channel.client.llen(QUEUE)) + int(channel.client.hlen("unacked"))
+        lists = (QUEUE, QUEUE + TAKEN)
+        return sum(int(channel.client.llen(name)) for name in lists) + int(channel.client.hlen("unacked"))
 
 
 def test_messages_are_carried_out_and_acknowledged(client: Client, valkey_url: str) -> None:
@@ -159,6 +162,53 @@ def test_a_broker_that_goes_away_is_waited_for(client: Client) -> None:
             wait_until(lambda: ids(client) == {"o-1", "o-2"})
 
 
+_DIE_BETWEEN = """
+import os, signal, sys
+from tasks import redis_inbox
+
+def die(self, message, delivery_tag):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+redis_inbox._QoS.append = die
+from orchestrator.cli import main
+sys.argv = ["orchestrator", "listen", "--from", sys.argv[1], "--queue", sys.argv[2]]
+main()
+"""
+
+
+@pytest.mark.process
+def test_a_message_is_not_lost_with_a_listener_that_dies_before_it_has_written_down_what_it_took(
+    client: Client, valkey_url: str
+) -> None:
+    publish(valkey_url, create("o-1"))
+    command = [sys.executable, "-P", "-c", _DIE_BETWEEN, valkey_url, QUEUE]
+    with started(command, environment_of(client)) as dying:
+        assert dying.wait(PATIENCE_S) == -signal.SIGKILL
+    assert ids(client) == set()
+    with listening(client, valkey_url):
+        wait_until(lambda: ids(client) == {"o-1"} and left(valkey_url) == 0)
+
+
+def test_a_message_that_another_program_pushed_without_kombu_is_carried_out(client: Client, valkey_url: str) -> None:
+    with redis.Redis.from_url(valkey_url) as connection:
+        connection.lpush(QUEUE, '{"action": "create", "workflow": "orders", "instance_id": "o-1", "message_id": "p-1"}')
+        connection.lpush(QUEUE, "hello")
+    with listening(client, valkey_url):
+        wait_until(lambda: ids(client) == {"o-1"} and left(valkey_url) == 0)
+    assert [row.code for row in client.rejected_messages()] == ["message.invalid"]
+
+
+def test_messages_of_every_priority_are_carried_out(client: Client, valkey_url: str) -> None:
+    for priority in (0, 3, 9):
+        publish(valkey_url, create(f"o-{priority}"), priority=priority, message_id=f"p-{priority}")
+    with listening(client, valkey_url):
+        wait_until(lambda: ids(client) == {"o-0", "o-3", "o-9"} and left(valkey_url) == 0)
+
+
+def environment_of(client: Client) -> dict[str, str]:
+    return {"DATABASE_URL": client.settings.database_url, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+
+
 @pytest.mark.process
 @pytest.mark.timeout(400)
 def test_a_listener_that_is_killed_loses_nothing_and_one_that_is_told_ends_well(
@@ -167,8 +217,7 @@ def test_a_listener_that_is_killed_loses_nothing_and_one_that_is_told_ends_well(
     count = 30
     publish(valkey_url, *(create(f"o-{n}") for n in range(count)))
     command = [sys.executable, "-P", "-m", "orchestrator", "listen", "--from", valkey_url, "--queue", QUEUE]
-    url = client.settings.database_url
-    environment = {"DATABASE_URL": url, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = environment_of(client)
 
     with started(command, environment) as first:
         wait_until(lambda: bool(ids(client)))
