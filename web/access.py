@@ -10,11 +10,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, g, request
 
 from orchestrator.client import TokenView
 from orchestrator.clock import monotonic
 from orchestrator.errors import Forbidden, OrchestratorError, TooManyFailures, Unauthorized
+from web.permits import caller, role_needed
 from web.security import SAFE_METHODS, request_id
 from web.services import client, services
 
@@ -28,7 +29,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 def needs(role: str) -> Callable[[View], View]:
-    """Marks a view. Without it, looking needs `read` and all else `operate`."""
+    """Marks a view; `web.permits` knows what holds without it."""
 
     def mark(view: View) -> View:
         view.role = role  # type: ignore[attr-defined]
@@ -94,8 +95,7 @@ def _secret() -> str:
 
 def _allow(token: TokenView) -> None:
     """Raises Forbidden."""
-    view = current_app.view_functions.get(request.endpoint or "")
-    role = getattr(view, "role", "read" if request.method in SAFE_METHODS else "operate")
+    role = role_needed(request.endpoint, request.method)
     if not token.may(role):
         raise Forbidden(f"Token {token.name!r} has the role {token.role}, and this needs {role}.")
     workflow = (request.view_args or {}).get("workflow")
@@ -108,7 +108,7 @@ def _record(response: Response) -> Response:
     """After the answer is known: what came of it is part of the log. A log that can't be written stops nobody."""
     if request.method in SAFE_METHODS or request.endpoint is None or request.endpoint in OPEN:
         return response
-    token: TokenView | None = g.get("token")
+    token = caller()
     if token is None and services().settings.who == "tokens":
         return response  # nobody we know, and nothing was done: others must not be able to fill the log
     actor = f"token {token.id} ({token.name})" if token is not None else f"address {request.remote_addr or 'local'}"

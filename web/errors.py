@@ -13,6 +13,7 @@ from werkzeug.wrappers import Response
 
 from orchestrator.errors import ActionNotAllowed, InstanceErrored, OrchestratorError
 from web import cloudflare
+from web.permits import for_caller
 from web.refusals import InvalidRequest
 from web.security import request_id
 from web.statuses import status_of
@@ -70,7 +71,11 @@ def _members(error: OrchestratorError) -> dict[str, Any]:
         members["workflow"] = place.get("workflow")
         members["instance_id"] = g.get("instance_id") or place.get("instance_id")
     if isinstance(error, ActionNotAllowed):
-        members |= {"action": error.action, "instance_status": error.status, "allowed_actions": error.allowed}
+        members |= {
+            "action": error.action,
+            "instance_status": error.status,
+            "allowed_actions": for_caller(error.allowed),
+        }
     if isinstance(error, InvalidRequest):
         members["errors"] = [problem.to_dict() for problem in error.problems]
     if isinstance(error, InstanceErrored):

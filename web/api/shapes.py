@@ -16,6 +16,7 @@ from orchestrator.inspection import (
     WorkflowView,
 )
 from web.paging import next_cursor
+from web.permits import for_caller
 from web.times import rfc3339
 
 _WORKFLOW_TIMES = ("created_at", "seen_at", "triggered_at")
@@ -44,7 +45,9 @@ def found(views: Sequence[InstanceView]) -> dict[str, Any]:
 
 
 def detail(view: InstanceDetail) -> dict[str, Any]:
+    """With those of the allowed actions that the caller's role allows as well."""
     shaped = _with_times(view.to_dict(), _INSTANCE_TIMES)
+    shaped["allowed_actions"] = for_caller(view.allowed_actions)
     shaped["steps"] = [_step(step) for step in shaped["steps"]]
     return shaped
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint
 
 from web.dashboard import presenters
+from web.permits import caller, may
 
 dashboard = Blueprint("dashboard", __name__, template_folder="../templates")
 
@@ -28,3 +29,6 @@ for presenter in (
     presenters.cell,
 ):
     dashboard.add_app_template_filter(presenter)
+
+dashboard.add_app_template_global(caller)
+dashboard.add_app_template_global(may)

@@ -17,6 +17,7 @@ from web.dashboard.blueprint import dashboard
 from web.dashboard.wording import DELETE_WORKFLOW, NOTICES, SCHEDULE_ACTIONS, SEND_EVENT, STATUSES, TERMINATE_ALL
 from web.paging import MAX_CURSOR, next_cursor
 from web.payloads import Body, read_query
+from web.permits import for_caller, may
 from web.services import client, services, workflow_client
 
 RECENT = 15
@@ -83,7 +84,7 @@ def workflow_page(
         version=shown,
         graph=graphs.entries(of.graph(shown.id)) if shown and shown.has_graph else [],
         periods=numbers.periods(of, now),
-        for_all=[(TERMINATE_ALL, "terminate_all"), (DELETE_WORKFLOW, "delete_workflow")],
+        for_all=[action for action in (TERMINATE_ALL, DELETE_WORKFLOW) if may(f"dashboard.{action.name}")],
         summary=presenters.summary(services().registry, name),
         instances=instances,
         older=next_cursor(instances, PAGE),
@@ -110,6 +111,7 @@ def instance_page(
     handle = workflow_client(workflow).get(instance_id)
     detail, runs = handle.describe(look.run), handle.runs()
     now, steps = _clock.now_ms(), presenters.last_steps(detail)
+    allowed = for_caller(detail.allowed_actions)
     current = detail.run == runs[-1].run
     page = render_template(
         "dashboard/instance.html",
@@ -119,11 +121,11 @@ def instance_page(
         live=current and not presenters.is_finished(detail.status),
         steps=steps,
         hidden_steps=len(detail.steps) - len(steps),
-        may_send=SEND_EVENT.name in detail.allowed_actions,
-        may_restart="restart" in detail.allowed_actions,
+        may_send=SEND_EVENT.name in allowed,
+        may_restart="restart" in allowed,
         headline=presenters.headline(detail, now) if current else presenters.past(detail, now),
         progress=presenters.progress(detail),
-        actions=presenters.permitted(detail),
+        actions=presenters.buttons(allowed),
         awaited=presenters.awaited_event(detail.steps),
         problem=problem,
         typed=typed or {},

@@ -175,8 +175,8 @@ def progress(detail: InstanceDetail) -> str:
     return f"{words}, {retries} {'retry' if retries == 1 else 'retries'}" if retries else words
 
 
-def permitted(detail: InstanceDetail) -> list[Action]:
-    return [action for name, action in ACTIONS.items() if name in detail.allowed_actions]
+def buttons(allowed: Sequence[str]) -> list[Action]:
+    return [action for name, action in ACTIONS.items() if name in allowed]
 
 
 def last_steps(detail: InstanceDetail) -> list[StepView]:

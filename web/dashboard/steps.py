@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from pydantic import Field
 
 from orchestrator.errors import OrchestratorError
+from web.access import needs
 from web.dashboard.blueprint import dashboard
 from web.dashboard.refused import mendable
 from web.dashboard.wording import RESTART_FROM
@@ -34,6 +35,7 @@ class Wanted(Body):
 
 
 @dashboard.get("/workflows/<workflow>/instances/<instance:instance_id>/restart")
+@needs("operate")
 def ask_to_restart(workflow: str, instance_id: str) -> ResponseReturnValue:
     """The question before it: a page of its own, because a list of steps that refreshes itself is no place for forms."""
     return _question(workflow, instance_id, read_query(Point))
