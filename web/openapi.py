@@ -30,6 +30,7 @@ from web.statuses import status_of
 PREFIX = "/api/v1"
 OPEN = frozenset({"api.openapi"})
 PROBLEM = "application/problem+json"
+EVENT_STREAM = "text/event-stream"
 
 
 class Problem(BaseModel):
@@ -128,15 +129,16 @@ def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any
 
 def _responses(rule: Rule, contract: Contract, schemas: dict[str, Any]) -> dict[str, Any]:
     good: dict[str, Any] = {"description": HTTPStatus(contract.status).phrase}
-    if contract.answer is str:
-        good["content"] = {media: {"schema": {"type": "string"}} for media in contract.media}
+    follows = EVENT_STREAM in contract.media
+    if follows:
+        good["content"] = {EVENT_STREAM: {"schema": of_body(contract.answer, schemas)}}
     elif contract.answer is not None:
         good["content"] = {"application/json": {"schema": of_answer(contract.answer, schemas)}}
         good["content"] |= {media: {} for media in contract.media}
     if contract.location:
         good["headers"] = {"Location": {"required": True, "schema": {"type": "string"}}}
     responses = {str(contract.status): good}
-    if contract.answer is str:
+    if follows:
         responses["204"] = {"description": "It has ended, and there is nothing more to tell."}
     refusals: dict[int, set[str]] = defaultdict(set)
     for error in _errors(rule, contract):

@@ -37,6 +37,15 @@ class Runs(BaseModel):
     runs: list[RunView]
 
 
+class ServerSentEvent(BaseModel):
+    """Each event of a stream. `data` is the JSON text of `instance_id`, `event_id`, `timestamp`, `type` and `data`."""
+
+    event: str
+    data: str
+    id: str = ""
+    """For `Last-Event-ID`; what tells only how the stream ends has none."""
+
+
 class Reference(BaseModel):
     id: str
     workflow: str

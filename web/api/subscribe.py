@@ -18,6 +18,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.client import InstanceEvent, Subscription
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceNotFound, InvalidSubscription, OrchestratorError
+from web.api import answers
 from web.api.blueprint import api
 from web.contract import takes
 from web.payloads import Body, read_query
@@ -41,7 +42,7 @@ class SubscribeQuery(Body):
 
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>/subscribe")
 @takes(
-    str,
+    answers.ServerSentEvent,
     query=SubscribeQuery,
     media=("text/event-stream",),
     refuses=(InstanceNotFound, InvalidSubscription, TooManySubscribers),
