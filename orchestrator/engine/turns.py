@@ -111,10 +111,9 @@ class Turns:
 
         row, rows = runtime.database.transaction(work)
         found = [Taken(runtime.rows.hold(claimed.id, pk), claimed) for claimed in rows]
-        while found:
-            for turn in batch:
-                if found and len(turn.taken) < turn.limit:
-                    turn.taken.append(found.pop(0))
+        seats = [turn for round in range(limit) for turn in batch if round < turn.limit]
+        for turn, taken in zip(seats, found, strict=False):
+            turn.taken.append(taken)
         for turn in reporting:
             assert turn.identity is not None
             turn.may_go_on = completions.tell(runtime, row, turn.identity, turn.reports, rings=turn is reporting[0])

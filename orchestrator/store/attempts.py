@@ -33,12 +33,13 @@ _CLAIM_READY = Statement(
     """
     WITH me AS {materialized} (
         SELECT id, run, status FROM @instances
-        WHERE id = :id AND status IN ('running', 'waiting', 'rollingBack') {share})
-    UPDATE @attempts SET state = 'running', worker = :worker, started_at = :now, deadline_at = NULL, ring_at = NULL
-    WHERE id IN (
+        WHERE id = :id AND status IN ('running', 'waiting', 'rollingBack') {share}),
+    found AS {materialized} (
         SELECT a.id FROM me JOIN @attempts a ON a.instance_id = me.id AND a.run = me.run
         WHERE a.state = 'ready' AND a.queue IN :queues AND (me.status <> 'rollingBack' OR a.key LIKE 'rollback:%')
         ORDER BY a.id LIMIT :limit {take_attempts})
+    UPDATE @attempts SET state = 'running', worker = :worker, started_at = :now, deadline_at = NULL, ring_at = NULL
+    WHERE id IN (SELECT id FROM found)
     RETURNING id, run, key, position, attempt, config, started_at
     """,
     "queues",
@@ -80,8 +81,8 @@ _OVERDUE = Statement("""
 """)
 _OF_WORKER = Statement("SELECT id, instance_id FROM @attempts WHERE state = 'running' AND worker = :worker")
 _DUE = Statement("""
-    UPDATE @attempts SET ring_at = :now + :grace
-    WHERE id IN (SELECT id FROM @attempts WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
+    WITH due AS {materialized} (SELECT id FROM @attempts WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
+    UPDATE @attempts SET ring_at = :now + :grace WHERE id IN (SELECT id FROM due)
     RETURNING instance_id, queue
 """)
 

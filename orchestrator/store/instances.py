@@ -165,17 +165,18 @@ _FREE = Statement("""
     WHERE id = :id AND fence = :fence AND holder = :worker
 """)
 _DUE = Statement("""
+    WITH due AS {materialized} (SELECT id FROM @instances WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
     UPDATE @instances SET rings = CASE WHEN rings < 100 THEN rings + 1 ELSE rings END,
         ring_at = :now + CASE WHEN rings < 4 THEN :grace * (1 + rings) ELSE :grace * 12 END
-    WHERE id IN (SELECT id FROM @instances WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
+    WHERE id IN (SELECT id FROM due)
     RETURNING id, queue, rings
 """)
 _HURRY = Statement(
     """
-    UPDATE @instances SET ring_at = :now
-    WHERE id IN (
+    WITH late AS {materialized} (
         SELECT id FROM @instances WHERE ring_at > :after AND workflow IN :workflows
         ORDER BY ring_at LIMIT :limit {skip_locked})
+    UPDATE @instances SET ring_at = :now WHERE id IN (SELECT id FROM late) RETURNING id
     """,
     "workflows",
 )
@@ -416,7 +417,7 @@ def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> 
 def hurry(connection: Connection, *, workflows: Sequence[str], now: int, after: int, limit: int) -> int:
     """Ring at once for instances of these workflows that would have been rung for only after a moment; how many."""
     values = {"workflows": list(workflows), "now": now, "after": after, "limit": limit}
-    return _HURRY(connection, values).rowcount
+    return len(_HURRY(connection, values).all())
 
 
 def someone_waits(connection: Connection, *, queue: str, id: int) -> bool:

@@ -35,8 +35,9 @@ _ADD = Statement(f"""
         min_ms = {{least}}(@rollups.min_ms, excluded.min_ms), max_ms = {{greatest}}(@rollups.max_ms, excluded.max_ms)
 """)
 _FORGET = Statement("""
-    DELETE FROM @rollups WHERE {row} IN
-        (SELECT {row} FROM @rollups WHERE hour <= :until ORDER BY hour LIMIT :limit {skip_locked})
+    WITH old AS {materialized} (
+        SELECT {row} AS place FROM @rollups WHERE hour <= :until ORDER BY hour LIMIT :limit {skip_locked})
+    DELETE FROM @rollups WHERE {row} IN (SELECT place FROM old) RETURNING hour
 """)
 _STARTED = Statement(f"""
     SELECT workflow, hour, CAST(sum(n) AS bigint) AS times FROM (
@@ -83,7 +84,7 @@ def add(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 def forget(connection: Connection, *, until: int, limit: int) -> int:
     """Delete numbers of hours up to that one, the oldest first; how many rows."""
-    return _FORGET(connection, until=until, limit=limit).rowcount
+    return len(_FORGET(connection, until=until, limit=limit).all())
 
 
 def started(connection: Connection, *, workflow: str | None, since: int, until: int) -> Sequence[Row]:

@@ -17,6 +17,8 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     "{skip_locked}": {"postgresql": "FOR NO KEY UPDATE SKIP LOCKED", "sqlite": ""},
     "{share}": {"postgresql": "FOR SHARE", "sqlite": ""},
     "{take_attempts}": {"postgresql": "FOR NO KEY UPDATE OF a SKIP LOCKED", "sqlite": ""},
+    # What is taken with a LIMIT and a lock stands in such a part of its own: a subselect of an UPDATE may run more than
+    # once, for other rows each time (see tests/store/test_limits.py).
     "{materialized}": {"postgresql": "MATERIALIZED", "sqlite": ""},
     "{json_rows}": {
         "postgresql": "json_array_elements(CAST(:rows AS json)) AS r(value)",

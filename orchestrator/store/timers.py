@@ -30,9 +30,10 @@ _SHIFT = Statement("""
     WHERE instance_id = :id
 """)
 _DUE = Statement("""
-    UPDATE @timers SET ring_at = {greatest}(due_at, CAST(:now AS bigint)) + :grace
-    WHERE (instance_id, key) IN (
+    WITH due AS {materialized} (
         SELECT instance_id, key FROM @timers WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
+    UPDATE @timers SET ring_at = {greatest}(due_at, CAST(:now AS bigint)) + :grace
+    WHERE (instance_id, key) IN (SELECT instance_id, key FROM due)
     RETURNING instance_id, queue, due_at
 """)
 
