@@ -77,6 +77,7 @@ _ASYNC = {"seq": seq, "fan": fan, "event": event, "timer": timer, "retry": retry
 class Dbos(Engine):
     """The driver's own event loop is the one that runs the workflows, which spares DBOS a hop between threads."""
 
+    longest_seq = 1000
     timer_lead_s = 45.0
 
     def __init__(self, url: str) -> None:

@@ -61,7 +61,7 @@ def play(names: Sequence[str], scale: Scale, *, rounds: int, only: Sequence[str]
         for number in range(1, rounds + 1):
             for name in names:
                 families = [one for one in CONTENDERS[name].families if only is None or one in only]
-                if not families:
+                if not families or (number > 1 and CONTENDERS[name].once):
                     continue
                 wait_for_quiet()
                 results.syncs_ms.append(machine.sync_ms())
