@@ -353,6 +353,12 @@ class ResultTimeout(UsageError):
     code = "instance.result_timeout"
 
 
+class InvalidOutput(UsageError):
+    """The output of an instance does not fit the type it was asked for as."""
+
+    code = "instance.invalid_output"
+
+
 class InstanceErrored(UsageError):
     """The instance ended with an error."""
 
@@ -483,18 +489,3 @@ class HttpClientNotInstalled(SetupError):
     """The HTTP client needs httpx, which is not installed. Install it: pip install "celery-orchestrator[remote]"."""
 
     code = "remote.not_installed"
-
-
-# --- control flow: not Exceptions, so that `except Exception` in user code never swallows them -------------------------
-
-
-class Superseded(BaseException):
-    """Whoever raises this no longer holds the instance: its fence has moved on. Internal; user code never sees it."""
-
-
-class InstanceDeleted(BaseException):
-    """A step or `run` has deleted its own instance: nothing after that runs. Internal; user code meets it in `finally`."""
-
-
-class WorkflowClosed(BaseException):
-    """A call on `step` after its run was put away. Internal; user code meets it only in `finally` blocks."""

@@ -85,6 +85,7 @@ STATUS_BY_CODE = {
     "database.ahead": 503,
     # What takes longer than the caller wanted to wait.
     "instance.result_timeout": 504,
+    "instance.invalid_output": 500,
     "timeout": 504,
     "timeout.step": 504,
     "timeout.event": 504,

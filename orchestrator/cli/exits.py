@@ -58,6 +58,7 @@ REMEDIES: dict[str, Remedy] = {
     "version.not_found": Remedy(NOT_FOUND, "see the workflow: orchestrator describe {workflow}"),
     "aggregates.invalid": Remedy(USAGE, _HELP),
     "subscription.invalid": Remedy(USAGE, _HELP),
+    "message.not_found": Remedy(NOT_FOUND, "see those there are: orchestrator rejected"),
     "message.invalid": Remedy(USAGE, "see the shape of messages in docs/events.md"),
     "payload.too_large": Remedy(USAGE, "store the data elsewhere and hand over a reference to it"),
     "instance.not_allowed": Remedy(CONFLICT, _DESCRIBE),
@@ -68,6 +69,7 @@ REMEDIES: dict[str, Remedy] = {
     "instance.result_timeout": Remedy(
         TIMEOUT, "it goes on by itself; see it: orchestrator instances describe {workflow} {instance} --watch"
     ),
+    "instance.invalid_output": Remedy(FAILURE, _DESCRIBE),
     "instance.errored": Remedy(INSTANCE_ERRORED, _DESCRIBE),
     "instance.terminated": Remedy(INSTANCE_TERMINATED, _DESCRIBE),
     # What operators meet.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -88,7 +88,7 @@ def trigger(
 def _wait(output: Output, started: AnyInstance, timeout_s: float | None) -> None:
     # How it ended is said by the outcome below, after the data has been written.
     with goes_on_without_us(started), suppress(InstanceErrored, InstanceTerminated):
-        started.result(timeout=timeout_s)
+        started.result(timeout=timeout_s, type=Any)
     detail = started.describe()
     output.record(detail.to_dict(), id=detail.id, show=lambda: show_output(detail))
     outcome_of(detail)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.durations import to_ms
 from orchestrator.errors import TokenNotFound, Unauthorized, UsageError
+from orchestrator.inspection import check_page
 from orchestrator.store import access
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class Access:
 
     def audit(self, *, limit: int = 25, before: int | None = None) -> list[AuditEntry]:
         """The changes, newest first; `before` is the `id` of the last one of the page before."""
+        check_page(limit, before=before)
         with self._client.reading() as connection:
             rows = access.audit(connection, before=NEVER if before is None else before, limit=limit)
         return [AuditEntry(**row._asdict()) for row in rows]

@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from orchestrator import inspection
 from orchestrator.authoring.streams import ByteStream
 from orchestrator.client.outputs import StepOutput
+from orchestrator.client.results import adapter_of, output_of, too_late
 from orchestrator.client.step_keys import key_of, restart_point
 from orchestrator.client.subscription import Subscription, check_subscription
 from orchestrator.clock import monotonic
 from orchestrator.engine import events, inside, lifecycle
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.streams import reader
-from orchestrator.errors import (
-    InstanceDeleted,
-    InstanceErrored,
-    InstanceNotFound,
-    InstanceTerminated,
-    ResultTimeout,
-    RunNotFound,
-    StepNotFound,
-)
+from orchestrator.errors import InstanceNotFound, RunNotFound, StepNotFound
 from orchestrator.inspection import InstanceDetail, RunView
+from orchestrator.interrupts import InstanceDeleted
 from orchestrator.names import check_event_type
+from orchestrator.numbers import integer, optional_whole, seconds
 from orchestrator.serialization import check_size, decode, encode, public_error
 from orchestrator.statuses import FINITE, InstanceStatus
 from orchestrator.store import instances
 
 if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import Definition
     from orchestrator.client.root import Client
 
+R = TypeVar("R")
 FIRST_LOOK_S, LAST_LOOK_S = 0.002, 0.25
 
 
@@ -50,11 +48,12 @@ class InstanceState:
 class Instance:
     """A handle; it reads and writes through its client. `id` is unique within its workflow."""
 
-    def __init__(self, client: Client, workflow: str, id: str, pk: int) -> None:
+    def __init__(self, client: Client, workflow: str, id: str, pk: int, definition: Definition | None = None) -> None:
         self.id = id
         self.workflow = workflow
         self._client = client
         self._pk = pk
+        self._definition = definition
 
     def __repr__(self) -> str:
         return f"<Instance {self.workflow}/{self.id}>"
@@ -76,6 +75,8 @@ class Instance:
 
         Raises RunNotFound.
         """
+        if run is not None:
+            integer(run, "run")
         with self._client.reading() as connection:
             detail = inspection.describe(connection, self._pk)
             if detail is not None and run is not None and run != detail.run:
@@ -96,6 +97,7 @@ class Instance:
         `type` is do, sleep or waitForEvent. Raises StepNotFound, UsageError.
         """
         key = key_of(name, count, type, of="a step")
+        optional_whole(attempt, "attempt", least=1)
         desk = self._client.desk
         with self._client.reading() as connection:
             found = inspection.stored_output(connection, self._pk, key, attempt)
@@ -116,15 +118,23 @@ class Instance:
             raise self._gone()
         return found
 
-    def result(self, timeout: float | None = None) -> Any:
+    @overload
+    def result(self, timeout: float | None = None, *, type: builtins.type[R]) -> R: ...
+    @overload
+    def result(self, timeout: float | None = None, *, type: Any = None) -> Any: ...
+
+    def result(self, timeout: float | None = None, *, type: Any = None) -> Any:
         """Wait for the end, at most `timeout` seconds, and return the output.
 
-        Raises InstanceErrored, InstanceTerminated, ResultTimeout.
+        As `type`, which may be whatever pydantic reads: a model, a dataclass, `list[int]`; without it as the return
+        annotation of `run` says, where the handle was made from the workflow's class, else as plain JSON (`type=Any`).
+        Raises InstanceErrored, InstanceTerminated, ResultTimeout, and InvalidOutput for an output of another type.
         """
+        adapter = adapter_of(type, self._definition)
         for _ in self._looks(timeout):
             state = self.status()
             if state.status in FINITE:
-                return output_of(state, self.workflow, self.id)
+                return output_of(state, self.workflow, self.id, adapter)
         raise too_late(self.workflow, self.id, timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
@@ -148,6 +158,7 @@ class Instance:
         seconds.
         """
         after, types = check_subscription(cursor, filter)
+        timeout = seconds(timeout)
         self.status()
         return Subscription(
             self._client.desk, self.id, self._pk, cursor=after, types=types, timeout=timeout
@@ -209,6 +220,7 @@ class Instance:
     def _looks(self, timeout: float | None) -> Iterator[None]:
         """Time to look: at once, whenever the notifier says so, and at growing intervals in case it says nothing."""
         notifier = self._client.desk.notifier
+        timeout = seconds(timeout)
         until = None if timeout is None else monotonic() + timeout
         pause_s = FIRST_LOOK_S
         while True:
@@ -221,19 +233,3 @@ class Instance:
 
     def _gone(self) -> InstanceNotFound:
         return InstanceNotFound(f"Workflow {self.workflow!r} has no instance with id {self.id!r} any more.")
-
-
-def output_of(state: InstanceState, workflow: str, id: str) -> Any:
-    """What an instance that has ended returned. Raises InstanceErrored, InstanceTerminated."""
-    if state.status == InstanceStatus.COMPLETE:
-        return state.output
-    if state.status == InstanceStatus.TERMINATED:
-        raise InstanceTerminated(f"Instance {id!r} of workflow {workflow!r} was terminated.")
-    error = state.error or {}
-    raise InstanceErrored(
-        f"Instance {id!r} of workflow {workflow!r} ended with {error.get('name')}: {error.get('message')}", error=error
-    )
-
-
-def too_late(workflow: str, id: str, timeout: float | None) -> ResultTimeout:
-    return ResultTimeout(f"Instance {id!r} of workflow {workflow!r} did not end within {timeout} seconds.")

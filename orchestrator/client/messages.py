@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from orchestrator.engine import intake
 from orchestrator.errors import InvalidMessage, MessageNotFound, OrchestratorError
+from orchestrator.inspection import check_page
 from orchestrator.names import check_event_type, is_text
 from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode, explain
@@ -117,6 +118,7 @@ def storable(text: str) -> str:
 
 
 def rejected(client: Client, *, limit: int, before: int | None) -> list[RejectedMessage]:
+    check_page(limit, before=before)
     with client.reading() as connection:
         rows = inbox.rejected(connection, before=NEVER if before is None else before, limit=limit)
     return [RejectedMessage(**row._asdict()) for row in rows]

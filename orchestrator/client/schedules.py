@@ -13,12 +13,14 @@ from orchestrator.engine import schedules
 from orchestrator.inspection import ScheduleView
 
 if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import Definition
     from orchestrator.client.root import Client
 
 
 class ScheduleActions(Generic[P]):
     client: Client
     name: str
+    _definition: Definition | None
     _queue: str
 
     def schedules(self) -> list[ScheduleView]:
@@ -47,7 +49,7 @@ class ScheduleActions(Generic[P]):
     def run_schedule(self, id: str) -> Instance:
         """Start an instance now, as if this were one of the schedule's moments. Raises ScheduleNotFound."""
         pk, instance_id = schedules.run_now(self.client.desk, self.name, self._queue, id)
-        return Instance(self.client, self.name, instance_id, pk)
+        return Instance(self.client, self.name, instance_id, pk, self._definition)
 
     def _encoded(self, params: Any) -> str:
         raise NotImplementedError  # pragma: no cover - the handle's own

@@ -51,7 +51,7 @@ class WorkflowClient(ScheduleActions[P]):
         """
         new = self.new(params, id, Retention.of(retention))
         pk = admission.create(self.client.desk, self.name, self._queue, new, trigger=trigger)
-        return Instance(self.client, self.name, new.id, pk)
+        return Instance(self.client, self.name, new.id, pk, self._definition)
 
     def create_batch(
         self,
@@ -82,7 +82,9 @@ class WorkflowClient(ScheduleActions[P]):
         first = {new.id: new for new in reversed(many)}
         keys = admission.create_many(self.client.desk, self.name, self._queue, list(first.values()), trigger=trigger)
         made = [
-            Instance(self.client, self.name, id, keys[id]) for id in dict.fromkeys(new.id for new in many) if id in keys
+            Instance(self.client, self.name, id, keys[id], self._definition)
+            for id in dict.fromkeys(new.id for new in many)
+            if id in keys
         ]
         return BatchCreated(made, batches.not_created(self.name, many, set(keys)))
 
@@ -100,7 +102,7 @@ class WorkflowClient(ScheduleActions[P]):
             row = instances.find(connection, self.name, id) if is_text(id) else None
         if row is None:
             raise InstanceNotFound(f"Workflow {self.name!r} has no instance with id {id!r}.")
-        return Instance(self.client, self.name, id, row.id)
+        return Instance(self.client, self.name, id, row.id, self._definition)
 
     def latest(self) -> Instance:
         """The newest instance. Raises InstanceNotFound if there is none."""
@@ -108,7 +110,7 @@ class WorkflowClient(ScheduleActions[P]):
             row = reading.latest(connection, self.name)
         if row is None:
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
-        return Instance(self.client, self.name, row.instance_id, row.id)
+        return Instance(self.client, self.name, row.instance_id, row.id, self._definition)
 
     def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
         """The instances whose id begins so, the newest first."""

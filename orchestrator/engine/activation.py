@@ -20,14 +20,8 @@ from orchestrator.engine.functions import new_run
 from orchestrator.engine.in_place import Detached, InPlace
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
-from orchestrator.errors import (
-    DatabaseUnavailable,
-    InvalidParams,
-    LeaseOver,
-    ReplayMismatch,
-    Superseded,
-    WorkerLostError,
-)
+from orchestrator.errors import DatabaseUnavailable, InvalidParams, LeaseOver, ReplayMismatch, WorkerLostError
+from orchestrator.interrupts import Superseded
 from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.statuses import InstanceStatus

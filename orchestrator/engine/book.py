@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.authoring.commands import AwaitEvent, RunStep, StartTimer
 from orchestrator.authoring.policy import StepConfig, stored_config
 from orchestrator.engine import endings
-from orchestrator.errors import Superseded
+from orchestrator.interrupts import Superseded
 from orchestrator.replay.journal import Entry
 from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun

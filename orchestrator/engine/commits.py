@@ -14,7 +14,7 @@ from orchestrator.engine.book import Failed, Waiting
 from orchestrator.engine.completions import attempt_row, step_row
 from orchestrator.engine.orders import Order, Report
 from orchestrator.engine.retries import AskDelay, Retry, after_failure
-from orchestrator.errors import Superseded
+from orchestrator.interrupts import Superseded
 from orchestrator.replay.journal import UNREAD, Entry
 from orchestrator.serialization import encode
 from orchestrator.statuses import RETRY, AttemptState

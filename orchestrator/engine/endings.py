@@ -17,10 +17,10 @@ from orchestrator.errors import (
     OrchestratorError,
     PayloadTooLarge,
     StorageLimitExceeded,
-    Superseded,
     WorkerLostError,
     WorkflowFatalError,
 )
+from orchestrator.interrupts import Superseded
 from orchestrator.replay.journal import Entry
 from orchestrator.replay.run import Outcome
 from orchestrator.serialization import check_size, decode_error, encode, encode_error

@@ -31,7 +31,7 @@ def new_run(
     # Any number will do for the seed that differs between instances, and is the same for every replay of this run and
     # of those that were begun in the middle of it.
     seed = (row.id << 16) ^ (row.created_at << 1) ^ past.first_run
-    outside = inside.enter((database.url, row.id))
+    outside = inside.enter((database.url, inside.Known(row.id, row.workflow, row.instance_id, row.created_at)))
     try:
         return WorkflowRun(
             definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database),

@@ -162,7 +162,7 @@ class Runner:
         """Run a `def` body on this thread. If it returns an awaitable, that is awaited on a loop of its own."""
         order.start(self._clock)
         self._register(order)
-        outside = inside.enter((self._home, order.identity.pk))
+        outside = inside.enter((self._home, order.identity))
         try:
             value = order.command.fn(*order.command.args, **order.arguments())
             if inspect.isawaitable(value):
@@ -183,7 +183,7 @@ class Runner:
             raise asyncio.CancelledError
         order.task = asyncio.current_task()
         self._register(order)
-        inside.enter((self._home, order.identity.pk))
+        inside.enter((self._home, order.identity))
         try:
             async with asyncio.timeout(order.config.timeout_ms / 1000) as limit:
                 value = order.command.fn(*order.command.args, **order.arguments())

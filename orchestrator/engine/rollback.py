@@ -23,7 +23,8 @@ from orchestrator.engine.completions import attempt_row
 from orchestrator.engine.earlier_runs import ancestry
 from orchestrator.engine.functions import new_run
 from orchestrator.engine.orders import Identity, context_of
-from orchestrator.errors import DatabaseUnavailable, Superseded, Terminated, WorkerLostError
+from orchestrator.errors import DatabaseUnavailable, Terminated, WorkerLostError
+from orchestrator.interrupts import Superseded
 from orchestrator.names import split_key
 from orchestrator.replay.rollback import RollbackRun, Undo, gather
 from orchestrator.replay.run import WorkflowRun

@@ -1,7 +1,7 @@
 """The read model: workflows and instances as people see them; it changes nothing."""
 
 from orchestrator.authoring.shown import REDACTED, shown_output
-from orchestrator.inspection.aggregates import AggregateRow, DurationStats, aggregates
+from orchestrator.inspection.aggregates import AggregateRow, DurationStats, aggregates, check_aggregates
 from orchestrator.inspection.detail import describe
 from orchestrator.inspection.lists import (
     MAX_PAGE,
@@ -33,6 +33,7 @@ __all__ = [
     "VersionView",
     "WorkflowView",
     "aggregates",
+    "check_aggregates",
     "check_page",
     "count_instances",
     "describe",

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.errors import InvalidAggregates
+from orchestrator.numbers import moment
 from orchestrator.store import rollups
 from orchestrator.store.rollups import DIMENSIONS, HOUR_MS
 from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
@@ -70,7 +71,7 @@ def aggregates(
     step: str | None, now: int,
 ) -> list[AggregateRow]:  # fmt: skip
     """Whole hours only: from the one in which `since` lies to the one in which `until` does. Raises InvalidAggregates."""
-    chosen = _check(group_by, since, until)
+    chosen = check_aggregates(group_by, since, until)
     until = now + 1 if until is None else until
     since = until - DAY_MS if since is None else since
     since -= since % HOUR_MS
@@ -88,7 +89,10 @@ def aggregates(
     return [_row(chosen, key, groups[key], step) for key in sorted(groups)]
 
 
-def _check(group_by: Sequence[str], since: int | None, until: int | None) -> tuple[str, ...]:
+def check_aggregates(group_by: Sequence[str], since: int | None, until: int | None) -> tuple[str, ...]:
+    """What to group by. Raises InvalidAggregates, and UsageError for times that are none."""
+    moment(since, "since")
+    moment(until, "until")
     chosen = (group_by,) if isinstance(group_by, str) else tuple(group_by)
     unknown = [name for name in chosen if name not in DIMENSIONS]
     if unknown or len(set(chosen)) != len(chosen) or {"hour", "day"} <= set(chosen):

@@ -11,6 +11,7 @@ from orchestrator.authoring.workflow_settings import merged
 from orchestrator.errors import UsageError
 from orchestrator.inspection.views import InstanceView, WorkflowView
 from orchestrator.names import is_text
+from orchestrator.numbers import moment, optional_whole, whole
 from orchestrator.serialization import decode
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import jobs, reading
@@ -54,7 +55,8 @@ def list_instances(
     offset: int = 0,
 ) -> list[InstanceView]:
     """One page, newest first unless asked otherwise. Raises UsageError for a limit or a status that there is not."""
-    check_page(limit, statuses)
+    check_page(limit, statuses, cursor, since, until)
+    whole(offset, "offset")
     rows = reading.page(
         connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first,
         since=since, until=until, offset=offset,
@@ -70,7 +72,7 @@ def count_instances(
     since: int | None = None,
     until: int | None = None,
 ) -> int:
-    check_page(1, statuses)
+    check_page(1, statuses, None, since, until)
     return reading.count(connection, workflow, statuses, since, until)
 
 
@@ -82,10 +84,15 @@ def find_instances(connection: Connection, workflow: str, prefix: str, limit: in
     return [InstanceView(**summary(row)) for row in reading.beginning(connection, workflow, prefix, limit)]
 
 
-def check_page(limit: Any, statuses: Sequence[str] | None = None) -> None:
-    """Raises UsageError for a limit or a status that there is not."""
+def check_page(
+    limit: Any, statuses: Sequence[str] | None = None, before: Any = None, since: Any = None, until: Any = None
+) -> None:
+    """Raises UsageError for a limit or a status that there is not, and for numbers that are none."""
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_PAGE:
         raise UsageError(f"limit must be 1 to {MAX_PAGE:,}, not {limit!r}.")
+    optional_whole(before, "before")
+    moment(since, "since")
+    moment(until, "until")
     for status in statuses or ():
         if status not in set(InstanceStatus):
             raise UsageError(f"There is no status called {status!r}; there are {', '.join(InstanceStatus)}.")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import VersionNotFound
-from orchestrator.inspection import AggregateRow, VersionView
+from orchestrator.inspection import AggregateRow, VersionView, check_aggregates
 from orchestrator.names import is_text
 from orchestrator.remote.address import can_be_in_a_path
 from orchestrator.remote.records import record, to_text
@@ -58,10 +58,11 @@ def counted(
     group_by: Sequence[str],
     step: str | None,
 ) -> list[AggregateRow]:
+    chosen = check_aggregates(group_by, since, until)
     query = {
         "since": None if since is None else to_text(since),
         "until": None if until is None else to_text(until),
-        "group_by": ",".join(group_by),
+        "group_by": ",".join(chosen),
         "step": step,
     }
     return [record(AggregateRow, row) for row in transport.get(*place, "aggregates", query=query)["aggregates"]]

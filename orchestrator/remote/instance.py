@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import builtins
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from orchestrator.client import InstanceState
-from orchestrator.client.instance import output_of, too_late
+from orchestrator.client.results import adapter_of, output_of, too_late
 from orchestrator.client.step_keys import key_of, restart_point
 from orchestrator.client.subscription import check_subscription
+from orchestrator.client.within import created_at_of_caller
 from orchestrator.clock import monotonic
 from orchestrator.errors import InstanceNotFound, RunNotFound
 from orchestrator.inspection import InstanceDetail, RunView
+from orchestrator.interrupts import InstanceDeleted
 from orchestrator.names import check_event_type, step_label
+from orchestrator.numbers import integer, optional_whole, seconds
 from orchestrator.remote.records import record
 from orchestrator.remote.subscription import RemoteSubscription
 from orchestrator.serialization import encode
 from orchestrator.statuses import FINITE, InstanceStatus
 
 if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import Definition
     from orchestrator.remote.root import RemoteClient
 
+R = TypeVar("R")
 FIRST_LOOK_S, LAST_LOOK_S = 0.05, 1.0
 LONGEST_WAIT_S = 25.0
 """A server lets nobody wait much longer in one request."""
@@ -63,10 +69,11 @@ class RemoteStepOutput:
 class RemoteInstance:
     """A handle; it reads and writes through its client. `id` is unique within its workflow."""
 
-    def __init__(self, client: RemoteClient, workflow: str, id: str) -> None:
+    def __init__(self, client: RemoteClient, workflow: str, id: str, definition: Definition | None = None) -> None:
         self.id = id
         self.workflow = workflow
         self._transport = client.transport
+        self._definition = definition
 
     def __repr__(self) -> str:
         return f"<RemoteInstance {self.workflow}/{self.id}>"
@@ -79,8 +86,7 @@ class RemoteInstance:
 
         Raises RunNotFound.
         """
-        given: Any = run
-        if given is not None and (isinstance(given, bool) or not isinstance(given, int) or not 0 < given <= MAX_RUN):
+        if run is not None and not 0 < integer(run, "run") <= MAX_RUN:
             last = self.describe().run
             raise RunNotFound(
                 f"Instance {self.id!r} of workflow {self.workflow!r} has no run {run!r}; its runs are 1 to {last}."
@@ -97,6 +103,7 @@ class RemoteInstance:
         `type` is do, sleep or waitForEvent. Raises StepNotFound, UsageError.
         """
         key_of(name, count, type, of="a step")
+        optional_whole(attempt, "attempt", least=1)
         query = {"name": step_label(name, count), "type": type, "attempt": attempt}
         with self._must_be_there():
             response = self._transport.send("GET", *self._place, "step", query=query)
@@ -104,24 +111,33 @@ class RemoteInstance:
             return RemoteStepOutput("complete", None, None, None, RemoteByteStream(response.content))
         return record(RemoteStepOutput, response.json())
 
-    def result(self, timeout: float | None = None) -> Any:
+    @overload
+    def result(self, timeout: float | None = None, *, type: builtins.type[R]) -> R: ...
+    @overload
+    def result(self, timeout: float | None = None, *, type: Any = None) -> Any: ...
+
+    def result(self, timeout: float | None = None, *, type: Any = None) -> Any:
         """Wait for the end, at most `timeout` seconds, and return the output.
 
-        Raises InstanceErrored, InstanceTerminated, ResultTimeout.
+        As `type`, which may be whatever pydantic reads: a model, a dataclass, `list[int]`; without it as the return
+        annotation of `run` says, where the handle was made from the workflow's class, else as plain JSON (`type=Any`).
+        Raises InstanceErrored, InstanceTerminated, ResultTimeout, and InvalidOutput for an output of another type.
         """
+        adapter = adapter_of(type, self._definition)
+        timeout = seconds(timeout)
         until = None if timeout is None else monotonic() + timeout
         while True:
             wait_s = LONGEST_WAIT_S if until is None else max(0.0, min(LONGEST_WAIT_S, until - monotonic()))
             state = _state(self._ask("GET", "wait", query={"timeout": round(wait_s, 3)}, wait_s=wait_s))
             if state.status in FINITE:
-                return output_of(state, self.workflow, self.id)
+                return output_of(state, self.workflow, self.id, adapter)
             if until is not None and monotonic() >= until:
                 raise too_late(self.workflow, self.id, timeout)
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
         seen: int | None = None
-        for _ in _looks(timeout):
+        for _ in _looks(seconds(timeout)):
             detail = self.describe()
             if detail.version != seen:
                 seen = detail.version
@@ -139,6 +155,7 @@ class RemoteInstance:
         seconds.
         """
         after, types = check_subscription(cursor, filter)
+        timeout = seconds(timeout)
         self.status()
         return RemoteSubscription(self._transport, self._place, cursor=after, types=types, timeout=timeout)
 
@@ -167,8 +184,15 @@ class RemoteInstance:
         return self._act("restart", **{"from": {name: value for name, value in from_.items() if value is not None}})
 
     def delete(self) -> None:
-        """Remove it and everything it has stored; the id may be used again."""
+        """Remove it and everything it has stored; the id may be used again.
+
+        Called in a step or in the `run` of this very instance, it does not return: nothing after it runs.
+        """
+        created_at = created_at_of_caller(self.workflow, self.id)
+        own = created_at is not None and self.describe().created_at == created_at
         self._send("DELETE")
+        if own:
+            raise InstanceDeleted
 
     def send_event(self, type: str, payload: Any = None) -> None:
         """Wake the oldest wait for this type, or keep the event until one comes.

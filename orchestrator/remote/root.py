@@ -86,9 +86,9 @@ class RemoteClient:
         until: int | None = None,
     ) -> list[InstanceView]:
         """Instances of all workflows, newest first; `since` and `until` bound the creation, in epoch milliseconds."""
-        return self.pages(
-            ("instances",), limit, before, {"status": status, **bounds(oldest_first, since, until)}
-        )  # fmt: skip
+        check_page(limit, status, before, since, until)
+        query = {"status": status, **bounds(oldest_first, since, until)}
+        return self.pages(("instances",), limit, before, query)
 
     def schedules(self) -> list[ScheduleView]:
         """The schedules of all workflows."""
@@ -113,7 +113,6 @@ class RemoteClient:
 
     def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
         """So many instances of a list, asked for page by page."""
-        check_page(limit, query.get("status"))
         return list(self._rows(path, limit, cursor, query))
 
     def close(self) -> None:

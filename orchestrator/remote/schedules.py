@@ -16,12 +16,14 @@ from orchestrator.remote.instance import RemoteInstance
 from orchestrator.remote.records import record
 
 if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import Definition
     from orchestrator.remote.root import RemoteClient
 
 
 class RemoteScheduleActions(Generic[P]):
     client: RemoteClient
     name: str
+    _definition: Definition | None
 
     def schedules(self) -> list[ScheduleView]:
         answer = self.client.transport.get("workflows", self.name, "schedules")
@@ -52,7 +54,7 @@ class RemoteScheduleActions(Generic[P]):
     def run_schedule(self, id: str) -> RemoteInstance:
         """Start an instance now, as if this were one of the schedule's moments. Raises ScheduleNotFound."""
         answer = self.client.transport.ask("POST", *self._schedule(id), "run")
-        return RemoteInstance(self.client, answer["workflow"], answer["id"])
+        return RemoteInstance(self.client, answer["workflow"], answer["id"], self._definition)
 
     def _changed(self, id: str, change: str) -> ScheduleView:
         body = json.dumps({"status": change})

@@ -55,7 +55,7 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
         Raises InvalidParams, InvalidInstanceId, InstanceAlreadyExists, PayloadTooLarge, NotSerializableError.
         """
         answer = self._transport.ask("POST", *self._place, body=_object(self._fields(params, retention, id)))
-        return RemoteInstance(self.client, answer["workflow"], answer["id"])
+        return RemoteInstance(self.client, answer["workflow"], answer["id"], self._definition)
 
     def create_batch(
         self,
@@ -77,7 +77,7 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
             each = [self._fields(item.get("params"), item.get("retention"), item.get("id")) for item in instances]
             shared.append(f'"instances": [{", ".join(_object(fields) for fields in each)}]')
         answer = self._transport.ask("POST", *self._place, "batch", body=_object(shared))
-        made = [RemoteInstance(self.client, one["workflow"], one["id"]) for one in answer["created"]]
+        made = [RemoteInstance(self.client, one["workflow"], one["id"], self._definition) for one in answer["created"]]
         return RemoteBatchCreated(made, [record(BatchError, error) for error in answer["errors"]])
 
     def delete_batch(self, ids: Sequence[str]) -> BatchDeleted:
@@ -100,14 +100,14 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
             if refused.code != "request.not_found":
                 raise
             raise missing from None  # no instance can have an id that makes it another address
-        return RemoteInstance(self.client, self.name, id)
+        return RemoteInstance(self.client, self.name, id, self._definition)
 
     def latest(self) -> RemoteInstance:
         """The newest instance. Raises InstanceNotFound if there is none."""
         newest = self.list(limit=1)
         if not newest:
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
-        return RemoteInstance(self.client, self.name, newest[0].id)
+        return RemoteInstance(self.client, self.name, newest[0].id, self._definition)
 
     def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
         """The instances whose id begins so, the newest first."""
@@ -132,6 +132,7 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
 
         `since` and `until` bound the creation, in epoch milliseconds.
         """
+        check_page(limit, status, before, since, until)
         query = {"status": status, **bounds(oldest_first, since, until)}
         return self.client.pages(self._place, limit, before, query)
 

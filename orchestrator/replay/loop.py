@@ -13,7 +13,8 @@ from collections.abc import Callable, Coroutine
 from types import FrameType
 from typing import Any, NoReturn, Protocol, TypeVarTuple
 
-from orchestrator.errors import NotAllowedInWorkflow, WorkflowClosed
+from orchestrator.errors import NotAllowedInWorkflow
+from orchestrator.interrupts import WorkflowClosed
 
 log = logging.getLogger(__name__)
 

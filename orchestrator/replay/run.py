@@ -20,13 +20,8 @@ from orchestrator.authoring.step import WorkflowStep
 from orchestrator.authoring.streams import ByteStream, ReadChunk, stream_info
 from orchestrator.authoring.views import WorkflowEvent
 from orchestrator.authoring.workflow import Definition
-from orchestrator.errors import (
-    InvalidEventPayload,
-    NotAllowedInWorkflow,
-    ReplayMismatch,
-    StepLimitExceeded,
-    WorkflowClosed,
-)
+from orchestrator.errors import InvalidEventPayload, NotAllowedInWorkflow, ReplayMismatch, StepLimitExceeded
+from orchestrator.interrupts import WorkflowClosed
 from orchestrator.names import step_key
 from orchestrator.replay.journal import UNREAD, Entry
 from orchestrator.replay.loop import DeterministicLoop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel
@@ -32,6 +33,19 @@ class Echo(WorkflowEntrypoint):
         return event.payload
 
 
+class Receipt(BaseModel):
+    total: float
+    paid_on: date
+    codes: set[str] = set()
+
+
+class Paying(WorkflowEntrypoint):
+    """Its output has a type, which JSON has not."""
+
+    async def run(self, event: Any, step: Any) -> Receipt:
+        return Receipt(total=event.payload["total"], paid_on=date(2026, 11, 22), codes={"a"})
+
+
 class Undoing(WorkflowEntrypoint):
     async def run(self, event: Any, step: Any) -> None:
         def undo() -> None:
@@ -43,4 +57,4 @@ class Undoing(WorkflowEntrypoint):
         await step.sleep("a while", "1 hour")
 
 
-WORKFLOWS = (Orders, Echo, Undoing)
+WORKFLOWS = (Orders, Echo, Paying, Undoing)

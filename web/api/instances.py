@@ -138,7 +138,7 @@ def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     query = read_query(WaitQuery)
     instance = workflow_client(workflow).get(instance_id)
     with contextlib.suppress(InstanceErrored, InstanceTerminated, ResultTimeout):
-        instance.result(query.timeout)
+        instance.result(query.timeout, type=Any)
     return jsonify(shapes.detail(instance.describe()))
 
 
