@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.durations import to_ms
 from orchestrator.errors import TokenNotFound, Unauthorized, UsageError
 from orchestrator.inspection import check_page
+from orchestrator.names import is_text
 from orchestrator.store import access
 
 if TYPE_CHECKING:
@@ -79,12 +80,7 @@ class Access:
         self, name: str, *, role: str = "read", workflows: Sequence[str] = ("*",), expires: Any = None
     ) -> tuple[str, TokenView]:
         """The secret, which can't be shown again, and what is known of it. `expires` is a duration. Raises UsageError."""
-        if not 0 < len(name.strip()) <= MAX_NAME or not name.isprintable():
-            raise UsageError(f"A token's name must have 1 to {MAX_NAME} characters, and {name!r} is none.")
-        if role not in ROLES:
-            raise UsageError(f"There is no role {role!r}; there are {', '.join(ROLES)}.")
-        if not workflows or not all(workflows):
-            raise UsageError(f"workflows must be names or patterns such as 'billing-*', not {workflows!r}.")
+        check_new_token(name, role, workflows)
         id = secrets.token_hex(6)
         secret = f"orc_{id}_{secrets.token_urlsafe(32)}"
         now = self._client.desk.clock.now_ms()
@@ -138,10 +134,25 @@ class Access:
 
     def _view(self, id: str) -> TokenView:
         with self._client.reading() as connection:
-            row = access.find_token(connection, id)
+            row = access.find_token(connection, id) if is_text(id) else None
         if row is None:
-            raise TokenNotFound(f"There is no token {id!r}; `orchestrator tokens list` shows them.")
+            raise no_such_token(id)
         return _view(row)
+
+
+def check_new_token(name: Any, role: Any, workflows: Any) -> None:
+    """Raises UsageError."""
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= MAX_NAME or not name.isprintable():
+        raise UsageError(f"A token's name must have 1 to {MAX_NAME} characters, and {name!r} is none.")
+    if role not in ROLES:
+        raise UsageError(f"There is no role {role!r}; there are {', '.join(ROLES)}.")
+    listed = isinstance(workflows, Sequence) and not isinstance(workflows, str)
+    if not listed or not workflows or not all(isinstance(each, str) and each for each in workflows):
+        raise UsageError(f"workflows must be names or patterns such as 'billing-*', not {workflows!r}.")
+
+
+def no_such_token(id: object) -> TokenNotFound:
+    return TokenNotFound(f"There is no token {id!r}; `orchestrator tokens list` shows them.")
 
 
 def _hash(secret: str) -> str:

@@ -11,6 +11,7 @@ from orchestrator.engine import intake
 from orchestrator.errors import InvalidMessage, MessageNotFound, OrchestratorError
 from orchestrator.inspection import check_page
 from orchestrator.names import check_event_type, is_text
+from orchestrator.numbers import MAX_KEY, integer
 from orchestrator.retention import Retention
 from orchestrator.serialization import check_size, encode, explain
 from orchestrator.store import inbox
@@ -129,6 +130,7 @@ def retry(client: Client, id: int) -> None:
 
     Raises MessageNotFound, InvalidMessage, and what creating and sending raise.
     """
+    id = stored_id(id)
     with client.reading() as connection:
         row = inbox.one_rejected(connection, id)
     if row is None or not _carry_out(client, read(row.body, row.message_id)[0], intake.kept_aside(id)):
@@ -137,8 +139,15 @@ def retry(client: Client, id: int) -> None:
 
 def delete(client: Client, id: int) -> None:
     """Raises MessageNotFound."""
-    if not intake.drop(client.desk, id):
+    if not intake.drop(client.desk, stored_id(id)):
         raise _not_found(id)
+
+
+def stored_id(id: Any) -> int:
+    """One that a message may have. Raises MessageNotFound for any other number, and UsageError for what is none."""
+    if not 0 <= integer(id, "id") <= MAX_KEY:
+        raise _not_found(id)
+    return int(id)
 
 
 def _not_found(id: int) -> MessageNotFound:

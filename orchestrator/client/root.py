@@ -11,13 +11,12 @@ from orchestrator import inspection
 from orchestrator.authoring.registry import unknown_workflow
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
-from orchestrator.client import messages
 from orchestrator.client.access import Access
-from orchestrator.client.messages import RejectedMessage
+from orchestrator.client.inbox import MessageActions
 from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
 from orchestrator.engine.admission import Desk
-from orchestrator.errors import OrchestratorError, SettingsError, WorkflowNotFound
+from orchestrator.errors import SettingsError, WorkflowNotFound
 from orchestrator.inspection import AggregateRow, InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import check_workflow_name
 from orchestrator.settings import Settings
@@ -26,7 +25,7 @@ from orchestrator.store import workflows as workflow_store
 from orchestrator.store.database import Database
 
 
-class Client:
+class Client(MessageActions):
     """`Client()` reads the settings from the environment; it opens the database on first use and checks its schema."""
 
     def __init__(
@@ -129,36 +128,6 @@ class Client:
                 connection, workflow=workflow, since=since, until=until, group_by=group_by, step=step,
                 now=self.desk.clock.now_ms(),
             )  # fmt: skip
-
-    def accept_message(self, body: bytes | str, *, message_id: str | None = None) -> bool:
-        """Start an instance or send an event, as the JSON of a message says; False if that was done before.
-
-        Raises InvalidMessage, and what `create` and `send_event` raise.
-        """
-        return messages.accept(self, body, message_id)
-
-    def reject_message(self, body: str, error: OrchestratorError, *, message_id: str | None, queue: str) -> bool:
-        """Keep a message aside that can't be carried out; False if it was dealt with before."""
-        return messages.reject(self, body, error, message_id=message_id, queue=queue)
-
-    def rejected_messages(self, *, limit: int = 25, before: int | None = None) -> list[RejectedMessage]:
-        """Messages that were kept aside, newest first; `before` is the `id` of the last one of the page before."""
-        return messages.rejected(self, limit=limit, before=before)
-
-    def retry_message(self, id: int) -> None:
-        """Carry out a rejected message now, by its `id` in `rejected_messages()`; it stays there if it still can't be.
-
-        Raises MessageNotFound, InvalidMessage, and what `create` and `send_event` raise.
-        """
-        messages.retry(self, id)
-
-    def delete_message(self, id: int) -> None:
-        """Forget a rejected message. Raises MessageNotFound."""
-        messages.delete(self, id)
-
-    def forget_messages(self) -> int:
-        """Forget the ids of messages that were dealt with so long ago that none will come again; how many."""
-        return messages.forget(self)
 
     @property
     def access(self) -> Access:

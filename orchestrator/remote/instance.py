@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
@@ -51,7 +51,13 @@ class RemoteByteStream:
     def __iter__(self) -> Iterator[bytes]:
         yield self._content
 
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
+
     def read(self) -> bytes:
+        return self._content
+
+    async def aread(self) -> bytes:
         return self._content
 
 

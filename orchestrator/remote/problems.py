@@ -86,7 +86,7 @@ def _number(text: str | None) -> float | None:
 def _classes(root: type[OrchestratorError]) -> Iterator[tuple[str, type[OrchestratorError]]]:
     yield root.code, root
     for child in root.__subclasses__():
-        if child.__module__ == errors.__name__:
+        if child.__module__.startswith("orchestrator."):
             yield from _classes(child)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, overload
 
 from orchestrator.authoring.views import P
@@ -10,20 +10,23 @@ from orchestrator.authoring.workflow import Definition, WorkflowEntrypoint
 from orchestrator.errors import SettingsError
 from orchestrator.inspection import AggregateRow, InstanceView, ScheduleView, WorkflowView, check_page
 from orchestrator.names import check_workflow_name
+from orchestrator.remote.access import RemoteAccess
 from orchestrator.remote.insight import counted
+from orchestrator.remote.messages import RemoteMessageActions
 from orchestrator.remote.records import record
-from orchestrator.remote.transport import PAGE, Transport
+from orchestrator.remote.transport import Transport
 from orchestrator.remote.workflow import RemoteWorkflowClient, bounds
 from orchestrator.settings import Settings
 
 TIMEOUT_S = 30.0
 
 
-class RemoteClient:
+class RemoteClient(RemoteMessageActions):
     """`RemoteClient(url, token)` has the interface of `Client`; it needs no database, and httpx.
 
-    Without arguments it reads ORCHESTRATOR_API_URL and ORCHESTRATOR_API_TOKEN. Requests that change nothing are sent
-    again when no answer came; others are not, so ServerUnavailable may mean that they were carried out.
+    Without arguments it reads ORCHESTRATOR_API_URL and ORCHESTRATOR_API_TOKEN. What gets no answer is sent again, a
+    few times. A change carries an Idempotency-Key, by which the server carries it out once however often it comes; if
+    in the end there is no answer to it, ServerUnavailable says that it may have been carried out.
     """
 
     def __init__(
@@ -90,6 +93,11 @@ class RemoteClient:
         query = {"status": status, **bounds(oldest_first, since, until)}
         return self.pages(("instances",), limit, before, query)
 
+    @property
+    def access(self) -> RemoteAccess:
+        """Tokens for the REST interface, and the log of changes."""
+        return RemoteAccess(self)
+
     def schedules(self) -> list[ScheduleView]:
         """The schedules of all workflows."""
         return [record(ScheduleView, row) for row in self.transport.get("schedules")["schedules"]]
@@ -113,7 +121,10 @@ class RemoteClient:
 
     def pages(self, path: tuple[str, ...], limit: int, cursor: int | None, query: dict[str, Any]) -> list[InstanceView]:
         """So many instances of a list, asked for page by page."""
-        return list(self._rows(path, limit, cursor, query))
+        statuses = query.get("status")
+        asked = query | {"status": ",".join(statuses) if statuses else None}
+        rows = self.transport.rows(*path, within="instances", limit=limit, cursor=cursor, query=asked)
+        return [record(InstanceView, row) for row in rows]
 
     def close(self) -> None:
         self.transport.close()
@@ -123,18 +134,6 @@ class RemoteClient:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
-
-    def _rows(self, path: tuple[str, ...], limit: int, cursor: Any, query: dict[str, Any]) -> Iterator[InstanceView]:
-        statuses = query.get("status")
-        asked = query | {"status": ",".join(statuses) if statuses else None}
-        while limit > 0:
-            size = min(limit, PAGE)
-            page = self.transport.get(*path, query=asked | {"limit": size, "cursor": cursor})
-            yield from (record(InstanceView, row) for row in page["instances"])
-            limit -= size
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
 
 
 def _checked(token: str | None) -> str | None:

@@ -33,10 +33,9 @@ class RemoteScheduleActions(Generic[P]):
         self, cron: str, timezone: str = "UTC", params: P | Mapping[str, Any] | None = None
     ) -> ScheduleView:
         """Start an instance at every moment of a cron expression, from now on. Raises InvalidSchedule, InvalidParams."""
-        schedule = Schedule(cron, timezone)
-        fields = [f'"cron": {json.dumps(schedule.cron)}', f'"timezone": {json.dumps(schedule.timezone)}']
-        fields += [] if params is None else [f'"params": {self._encoded(params)}']
-        answer = self.client.transport.ask("POST", "workflows", self.name, "schedules", body=f"{{{', '.join(fields)}}}")
+        schedule = Schedule(cron, timezone, params)
+        body = f"{{{', '.join(self._scheduled(schedule))}}}"
+        answer = self.client.transport.ask("POST", "workflows", self.name, "schedules", body=body)
         return record(ScheduleView, answer)
 
     def remove_schedule(self, id: str) -> None:
@@ -55,6 +54,11 @@ class RemoteScheduleActions(Generic[P]):
         """Start an instance now, as if this were one of the schedule's moments. Raises ScheduleNotFound."""
         answer = self.client.transport.ask("POST", *self._schedule(id), "run")
         return RemoteInstance(self.client, answer["workflow"], answer["id"], self._definition)
+
+    def _scheduled(self, schedule: Schedule) -> list[str]:
+        """The members of a request's body, as JSON text."""
+        fields = [f'"cron": {json.dumps(schedule.cron)}', f'"timezone": {json.dumps(schedule.timezone)}']
+        return fields + ([] if schedule.params is None else [f'"params": {self._encoded(schedule.params)}'])
 
     def _changed(self, id: str, change: str) -> ScheduleView:
         body = json.dumps({"status": change})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,7 +24,10 @@ PAGE = 100
 TRIES = 3
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 5.0
+KEY = "Idempotency-Key"
 _SAFE = frozenset({"GET", "HEAD"})
+IN_PROGRESS = "idempotency.in_progress"
+"""The same request came before, its answer was lost, and it is still being carried out."""
 _PASSING = frozenset({502, 503, 504})
 """What a server or proxy answers while it is being replaced."""
 
@@ -62,6 +66,20 @@ class Transport:
     def get(self, *segments: str, query: Query | None = None) -> dict[str, Any]:
         return self.ask("GET", *segments, query=query)
 
+    def rows(
+        self, *segments: str, within: str, limit: int, cursor: int | None = None, query: Query | None = None
+    ) -> list[dict[str, Any]]:
+        """So many rows of a list, which stand `within` its pages, asked for page by page."""
+        found: list[dict[str, Any]] = []
+        while len(found) < limit:
+            size = min(limit - len(found), PAGE)
+            page = self.get(*segments, query={**(query or {}), "limit": size, "cursor": cursor})
+            found += page[within]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        return found
+
     def ask(self, method: str, *segments: str, **how: Any) -> dict[str, Any]:
         """What `send` brings, read."""
         response = self.send(method, *segments, **how)
@@ -77,16 +95,19 @@ class Transport:
         query: Query | None = None,
         body: str | None = None,
         headers: Mapping[str, str] | None = None,
-        repeatable: bool = False,
+        once: bool = True,
         wait_s: float = 0,
     ) -> httpx.Response:
-        """The answer to one request; one that changes nothing, or is `repeatable`, is sent again where none came.
+        """The answer to one request, which is sent again where none came.
 
-        `body` is JSON text; `wait_s` is for how long the server was asked to wait. Raises the error that the server
-        answers with, ServerUnavailable, ServerFailed.
+        One that changes something has a key, the same each time, by which the server carries it out once; without
+        `once` it has none, and is not sent again. `body` is JSON text; `wait_s` is for how long the server was asked
+        to wait. Raises the error that the server answers with, ServerUnavailable, ServerFailed.
         """
+        changes = method not in _SAFE
+        again = once or not changes
+        headers = {**(headers or {}), KEY: secrets.token_hex(16)} if changes and once else headers
         request = self._request(method, path_of(*segments), query, body, headers, wait_s)
-        again = repeatable or method in _SAFE
         for tries_left in range(TRIES - 1, -1, -1):
             try:
                 response = self._http.send(request)
@@ -95,8 +116,8 @@ class Transport:
                 if tries_left and (again or isinstance(error, (self._httpx.ConnectError, self._httpx.ConnectTimeout))):
                     self._pause(self._pause_s(TRIES - 1 - tries_left))
                     continue
-                raise self._unavailable(error, changes=not again) from None
-            if tries_left and again and response.status_code in _PASSING:
+                raise self._unavailable(error, changes=changes) from None
+            if tries_left and again and _passes(response):
                 self._pause(self._pause_s(TRIES - 1 - tries_left, response.headers.get("Retry-After")))
                 continue
             if response.status_code >= 400 or response.is_redirect:
@@ -154,6 +175,14 @@ class Transport:
         if isinstance(error, self._httpx.ConnectError):
             return ServerUnavailable(f"No server answers at {self.url}: {_reason(error)}.")
         return ServerUnavailable(f"The connection to the server at {self.url} broke: {_reason(error)}.{unknown}")
+
+
+def _passes(response: httpx.Response) -> bool:
+    """Whether the same request may get another answer in a moment."""
+    if response.status_code in _PASSING:
+        return True
+    problem = object_in(response.content) if response.status_code == HTTPStatus.CONFLICT else None
+    return problem is not None and problem.get("code") == IN_PROGRESS
 
 
 def _reason(error: Exception) -> str:

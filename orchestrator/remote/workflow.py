@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.authoring.schedules import declared
 from orchestrator.authoring.views import P
 from orchestrator.authoring.workflow import Definition
+from orchestrator.authoring.workflow_settings import checked
 from orchestrator.client import BatchDeleted, BatchError, BulkJob
 from orchestrator.client.batches import to_create, to_delete
 from orchestrator.durations import MAX_MS
 from orchestrator.errors import InstanceNotFound, RequestRefused
 from orchestrator.inspection import InstanceView, WorkflowView, check_page
 from orchestrator.names import MAX_INSTANCE_ID, check_instance_id, is_text
+from orchestrator.numbers import whole
 from orchestrator.remote.address import can_be_in_a_path
 from orchestrator.remote.insight import RemoteInsight
 from orchestrator.remote.instance import RemoteInstance
@@ -127,14 +130,38 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
         oldest_first: bool = False,
         since: int | None = None,
         until: int | None = None,
+        offset: int = 0,
     ) -> list[InstanceView]:
         """One page; `before` is the `cursor` of the last instance of the page before (with `oldest_first` too).
 
-        `since` and `until` bound the creation, in epoch milliseconds.
+        `since` and `until` bound the creation, in epoch milliseconds. `offset` skips; a cursor is faster.
         """
         check_page(limit, status, before, since, until)
         query = {"status": status, **bounds(oldest_first, since, until)}
-        return self.client.pages(self._place, limit, before, query)
+        return self.client.pages(self._place, whole(offset, "offset") + limit, before, query)[offset:]
+
+    def count(self, status: Sequence[str] | None = None, since: int | None = None, until: int | None = None) -> int:
+        """How many instances a list without a limit would have."""
+        check_page(1, status, None, since, until)
+        query = {"status": ",".join(status) if status else None, **bounds(False, since, until)}
+        found: int = self._transport.get("workflows", self.name, "count", query=query)["count"]
+        return found
+
+    def configure(self, **settings: Any) -> WorkflowView:
+        """Set `limits`, `concurrency`, `default_retention` or `schedules` from outside; this counts more than what the
+        class says. None gives a setting back to the class, `{}` means none at all. `schedules` are those added from
+        outside, all of them.
+
+        Raises WorkflowNotFound, InvalidWorkflowSettings, InvalidRetention, InvalidSchedule, InvalidParams.
+        """
+        found = dict(settings)
+        scheduled = found.pop("schedules", ())
+        fields = {name: json.dumps(value) for name, value in (found | checked(found, self.name)).items()}
+        if "schedules" in settings:
+            each = declared(scheduled or (), f"schedules of workflow {self.name!r}")
+            fields["schedules"] = f"[{', '.join(_object(self._scheduled(schedule)) for schedule in each)}]"
+        body = _object([f"{json.dumps(name)}: {value}" for name, value in fields.items()])
+        return record(WorkflowView, self._transport.ask("PATCH", "workflows", self.name, body=body))
 
     def describe(self) -> WorkflowView:
         return record(WorkflowView, self._transport.get("workflows", self.name))

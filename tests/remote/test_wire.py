@@ -13,6 +13,7 @@ from orchestrator.errors import (
     ActionNotAllowed,
     Forbidden,
     HttpClientNotInstalled,
+    InstanceAlreadyExists,
     OrchestratorError,
     RequestRefused,
     ServerFailed,
@@ -75,32 +76,64 @@ def test_a_question_is_asked_again_when_no_answer_came(first: Answer) -> None:
     assert server.pauses == [0.2]
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        httpx.ConnectError("refused"), httpx.ConnectTimeout("slow"), httpx.ReadTimeout("slow"), httpx.ReadError("broke"),
+        httpx.Response(502), httpx.Response(504), problem(409, "idempotency.in_progress", headers={"Retry-After": "1"}),
+    ],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
+def test_a_change_is_sent_again_with_the_same_key(method: str, first: Answer) -> None:
+    server = Server(first, OK)
+
+    server.transport().send(method, "workflows", body="{}")
+
+    assert [request.content for request in server.asked] == [b"{}", b"{}"]
+    keys = {request.headers["Idempotency-Key"] for request in server.asked}
+    assert len(keys) == 1
+    assert len(keys.pop()) == 32
+
+
+def test_each_change_has_a_key_of_its_own_and_a_question_has_none() -> None:
+    server = Server(OK)
+    for method in ("POST", "POST", "GET"):
+        server.transport().send(method, "workflows")
+    first, second, question = (request.headers.get("Idempotency-Key") for request in server.asked)
+    assert first != second
+    assert question is None
+
+
 @pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), httpx.ReadError("broke"), httpx.Response(502)], ids=repr)
-def test_a_change_is_not_sent_again_when_it_may_have_been_carried_out(answer: Answer) -> None:
+def test_a_change_that_gets_no_answer_at_all_may_have_been_carried_out(answer: Answer) -> None:
     server = Server(answer)
 
     with pytest.raises(ServerUnavailable) as refused:
         server.transport().send("POST", "workflows", body="{}")
 
-    assert len(server.asked) == 1
+    assert len(server.asked) == TRIES
     assert isinstance(answer, httpx.Response) or "carried the request out is not known" in refused.value.message
 
 
-@pytest.mark.parametrize("first", [httpx.ConnectError("refused"), httpx.ConnectTimeout("slow")], ids=repr)
-def test_a_change_that_never_left_is_sent_again(first: Answer) -> None:
-    server = Server(first, OK)
+@pytest.mark.parametrize("answer", [httpx.ReadTimeout("slow"), httpx.ReadError("broke"), httpx.Response(502)], ids=repr)
+def test_what_a_server_can_not_answer_twice_is_sent_once(answer: Answer) -> None:
+    server = Server(answer)
 
-    server.transport().send("POST", "workflows", body="{}")
+    with pytest.raises(ServerUnavailable):
+        server.transport().send("POST", "tokens", body="{}", once=False)
 
-    assert len(server.asked) == 2
+    assert len(server.asked) == 1
+    assert "Idempotency-Key" not in server.asked[0].headers
 
 
-def test_a_change_with_a_key_is_sent_again() -> None:
-    server = Server(httpx.ReadError("broke"), OK)
+def test_another_conflict_is_no_reason_to_try_again() -> None:
+    server = Server(problem(409, "instance.already_exists"))
 
-    server.transport().send("POST", "workflows", body="{}", repeatable=True)
+    with pytest.raises(InstanceAlreadyExists):
+        server.transport().send("POST", "workflows", body="{}")
 
-    assert [request.content for request in server.asked] == [b"{}", b"{}"]
+    assert len(server.asked) == 1
 
 
 def test_it_gives_up_in_the_end_and_waits_as_long_as_the_server_asks() -> None:
