@@ -16,6 +16,8 @@ class Ring:
     queue: str
     task: Literal["advance", "run_step"] = "advance"
     delay_ms: int = 0
+    others: tuple[int, ...] = ()
+    """More instances of the same queue that have work at the same moment, for whoever takes the message to go on with."""
 
 
 class Doorbell(Protocol):

@@ -7,10 +7,11 @@ import logging
 from celery import shared_task
 
 from orchestrator.engine.activation import advance
+from orchestrator.engine.convoy import advance_together
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.errors import DatabaseUnavailable
 from tasks import process
-from tasks.names import ADVANCE, RUN_STEP
+from tasks.names import ADVANCE, ADVANCE_TOGETHER, RUN_STEP
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +26,15 @@ def advance_task(instance_pk: int) -> None:
     except Exception:
         # Celery must not see it: it would only log it, while the row in the database says what is to be done.
         log.exception("instance %r could not be advanced; it will be rung again", instance_pk)
+
+
+@shared_task(name=ADVANCE_TOGETHER)  # type: ignore[untyped-decorator]
+def advance_together_task(queue: str, instance_pks: list[int]) -> None:
+    """The coordinator for several instances of one of our queues that have work at the same moment."""
+    try:
+        advance_together(process.addressed(), queue, [int(pk) for pk in instance_pks])
+    except Exception:
+        log.exception("%d instances could not be advanced; they will be rung again", len(instance_pks))
 
 
 @shared_task(name=RUN_STEP)  # type: ignore[untyped-decorator]

@@ -17,7 +17,7 @@ from orchestrator.errors import SettingsError
 from orchestrator.names import new_instance_id
 from orchestrator.settings import Settings
 from tasks.celery_app import create_celery
-from tasks.names import ADVANCE, RUN_STEP, celery_queue
+from tasks.names import ADVANCE, ADVANCE_TOGETHER, RUN_STEP, celery_queue
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +75,11 @@ class CeleryDoorbell:
         return self._pool
 
     def _send(self, producer: Any, ring: Ring) -> None:
+        task, args = _task_of(ring)
         message = self._app.amqp.as_task_v2(
             new_instance_id(),
-            ADVANCE if ring.task == "advance" else RUN_STEP,
-            args=(ring.instance_pk,),
+            task,
+            args=args,
             countdown=ring.delay_ms / 1000 or None,
             ignore_result=True,
             argsrepr="",
@@ -104,6 +105,12 @@ class CeleryDoorbell:
             )  # fmt: skip
             self._rests_until = monotonic() + self._rest_s
             self._rest_s = min(self._rest_s * 2, LONGEST_REST_S)
+
+
+def _task_of(ring: Ring) -> tuple[str, tuple[Any, ...]]:
+    if ring.others:
+        return ADVANCE_TOGETHER, (ring.queue, [ring.instance_pk, *ring.others])
+    return ADVANCE if ring.task == "advance" else RUN_STEP, (ring.instance_pk,)
 
 
 def worker_doorbell(settings: Settings, app: Celery) -> CeleryDoorbell:

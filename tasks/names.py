@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.settings import Settings
 
 ADVANCE = "orchestrator.advance"
+ADVANCE_TOGETHER = "orchestrator.advance_together"
 RUN_STEP = "orchestrator.run_step"
 
 

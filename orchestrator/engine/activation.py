@@ -128,7 +128,7 @@ class Activation:
             if waits.settle(self):
                 continue
             stopping = self.runtime.stopping.is_set()
-            if stopping and not self.busy:
+            if (stopping or self._would_hold_up_others()) and not self.busy:
                 self._yield()
                 return
             reports = [] if self.book.pausing or stopping else self._run_some()
@@ -161,6 +161,9 @@ class Activation:
         definition = self.runtime.registry.get(self.identity.workflow)
         if definition is None:
             endings.leave_to_others(self)
+            return False
+        if self.claim.lost and self._has_company:
+            self._yield(went_on=False)  # whatever it is that workers died with, it must not take others along
             return False
         self.version = versions.note_change(self, definition)
         if self.claim.lost >= self.runtime.settings.max_deaths:
@@ -200,7 +203,7 @@ class Activation:
             )
             self.live.start()
         if self.fence > 1:
-            self.sync()
+            self.sync(self.claim)
         else:
             self.book.take_up(self.live)
 
@@ -210,10 +213,10 @@ class Activation:
         else:
             endings.fail(self, error)
 
-    def sync(self) -> None:
-        """Read what others have written since, and feed it to the function."""
+    def sync(self, claim: Any = None) -> None:
+        """Read what others have written since, and feed it to the function. `claim`: the row, if just claimed."""
         self._nudged = False
-        self.book.read(self)
+        self.book.read(self, claim)
         self.helping = self.helping or self.book.has_ready(self.runtime.queues)
         for key in [key for key in self.in_place if key not in self.live.outstanding]:
             self.in_place.cancel(key)
@@ -225,6 +228,8 @@ class Activation:
         commands = self.book.take_async(self.runtime.settings.async_concurrency - len(self.in_place))
         if commands:
             self.in_place.start([self.in_place.order(command) for command in commands])
+        if self._would_hold_up_others():
+            return []
         alone = self.book.next_sync()
         if alone is not None:
             return self.in_place.run_here([self.in_place.order(alone)])
@@ -257,15 +262,24 @@ class Activation:
         if hasattr(self, "live") and not others_have_it:
             self.live.close()
 
+    def _would_hold_up_others(self) -> bool:
+        """Whether a `def` body comes next, for which others on this thread would have to wait."""
+        return self._has_company and (self.helping or self.book.has_sync)
+
+    @property
+    def _has_company(self) -> bool:
+        company = self.runtime.company
+        return company is not None and company.others
+
     def _others_wait(self) -> bool:
         if self.busy or self.live.outcome is not None:
             return False
         with self.runtime.database.read() as connection:
             return instances.someone_waits(connection, queue=self.claim.queue, id=self.identity.pk)
 
-    def _yield(self) -> None:
+    def _yield(self, *, went_on: bool = True) -> None:
         """Hand the instance back to the queue in the middle of its work, for others to have their turn."""
-        endings.give_back(self, InstanceStatus.RUNNING, delay_ms=self.runtime.patience_ms, went_on=True)
+        endings.give_back(self, InstanceStatus.RUNNING, delay_ms=self.runtime.patience_ms, went_on=went_on)
         self.keep_hot()
         self.runtime.ring(Ring(self.identity.pk, self.claim.queue))
 

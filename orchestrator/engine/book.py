@@ -72,15 +72,18 @@ class Book:
 
     # --- reading
 
-    def read(self, activation: Activation) -> None:
-        """Look at the database anew and feed the function what it has missed. Raises Superseded, ReplayMismatch."""
+    def read(self, activation: Activation, claim: Any = None) -> None:
+        """Look at the database anew and feed the function what it has missed. Raises Superseded, ReplayMismatch.
+
+        `claim`: the row that has just been claimed, which says what is wanted.
+        """
         identity, live = activation.identity, activation.live
         with activation.runtime.database.read() as connection:
             # The order is what makes this right without a snapshot. `wanted` first: whatever changes after it is seen
             # before letting go. The journal last: a step that is settled in between leaves `attempts` and `timers` for
             # the journal, and must not be missing from both, or it would be run again. The fence last too: who ends or
             # restarts an instance takes its rows away.
-            held = instances.peek(connection, id=identity.pk, fence=activation.fence)
+            held = claim or instances.peek(connection, id=identity.pk, fence=activation.fence)
             if held is None:
                 raise Superseded
             rows = attempts.of_run(connection, identity.pk, identity.run)
@@ -161,6 +164,11 @@ class Book:
                 del self.runnable[key]
                 return command
         return None
+
+    @property
+    def has_sync(self) -> bool:
+        """Whether `def` steps are to be run."""
+        return any(not command.signature.is_async for command in self.runnable.values())
 
     def take_async(self, room: int) -> list[RunStep]:
         found = [command for command in self.runnable.values() if command.signature.is_async][: max(room, 0)]

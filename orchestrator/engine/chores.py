@@ -11,6 +11,8 @@ from orchestrator.engine.runtime import Runtime
 log = logging.getLogger(__name__)
 
 PERIOD_S = 1.0
+NEXT_S, BEHIND_S = 0.01, 0.2
+"""When there is more to do: at once, or after a while if instances are worked on here, which come first."""
 
 
 class Chores:
@@ -33,7 +35,7 @@ class Chores:
             except Exception:
                 log.exception("the chores could not be done; they are tried again")
                 busy = False
-            self._stop.wait(0.01 if busy else PERIOD_S)
+            self._stop.wait(PERIOD_S if not busy else NEXT_S if self._runtime.idle else BEHIND_S)
         publisher = self._runtime.publisher
         if publisher is not None:
             publishing.stop(self._runtime.database, self._runtime.worker_id)

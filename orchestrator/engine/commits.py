@@ -17,6 +17,7 @@ from orchestrator.engine.retries import AskDelay, Retry, after_failure
 from orchestrator.interrupts import Superseded
 from orchestrator.replay.journal import UNREAD, Entry
 from orchestrator.serialization import encode
+from orchestrator.settings import Settings
 from orchestrator.statuses import RETRY, AttemptState
 from orchestrator.store import attempts, instances, steps, timers
 
@@ -99,6 +100,22 @@ def write(activation: Activation, build: Callable[[Connection], list[Line]], *, 
     return True
 
 
+def fire(activation: Activation, keys: list[str], lines: list[Line], enter: Callable[[], None]) -> None:
+    """What `write` does where timers have fired and nothing else: one statement on PostgreSQL. If there is news, that is
+    read instead. `enter` brings the book up to it, before the function goes on."""
+    book = activation.book
+    rows = [line.row for line in lines]
+    held = activation.runtime.database.statement(
+        lambda connection: steps.fire(connection, activation.fence, book.wanted, keys, rows)
+    )
+    if held is not None and held[0] != book.wanted:
+        activation.sync()
+        return
+    if held is not None:
+        enter()
+    _deliver(activation, held, lines)
+
+
 def _deliver(activation: Activation, held: Any, lines: list[Line]) -> None:
     """Feed the function, in the order of the journal: if others have written too, what they wrote may come first."""
     if held is None:
@@ -159,13 +176,8 @@ def _write_reports(
         if retry is None:
             lines.append(_line(activation, report))
         elif isinstance(retry, Retry) and retry.due_at > now:
-            settings = activation.runtime.settings
-            ring_at = (
-                retry.due_at + settings.grace_ms
-                if retry.due_at <= now + settings.horizon_ms
-                else (retry.due_at - settings.horizon_ms)
-            )
-            timers.insert(connection, [_retry_timer(activation, order, retry, report.ended_at, ring_at)])
+            first_ring_at = ring_at(activation.runtime.settings, retry.due_at, now)
+            timers.insert(connection, [_retry_timer(activation, order, retry, report.ended_at, first_ring_at)])
     return lines
 
 
@@ -216,9 +228,22 @@ def _note_retry(activation: Activation, report: Report, retry: Retry | AskDelay,
     ring_countdown(activation, retry.due_at, now)
 
 
+def ring_at(settings: Settings, due_at: int, now: int) -> int:
+    """When the pump is to see to a timer: if it is due soon, only where its countdown was lost. The others are left to the
+    pump even within the horizon, as it sends one message for all that are due together."""
+    if due_at <= now + soon_ms(settings):
+        return due_at + settings.grace_ms
+    return due_at - (settings.horizon_ms if due_at > now + settings.horizon_ms else soon_ms(settings))
+
+
+def soon_ms(settings: Settings) -> int:
+    """What is due within it becomes a countdown at once: a pump might look too late."""
+    return min(2 * settings.pump_ms, settings.horizon_ms)
+
+
 def ring_countdown(activation: Activation, due_at: int, now: int) -> None:
-    """A timer that is due within the horizon becomes a countdown at once; the pump sees to the others."""
-    if due_at <= now + activation.runtime.settings.horizon_ms:
+    """A timer that is due soon becomes a countdown at once; the pump sees to the others."""
+    if due_at <= now + soon_ms(activation.runtime.settings):
         activation.runtime.ring(Ring(activation.identity.pk, activation.claim.queue, delay_ms=max(due_at - now, 0)))
 
 

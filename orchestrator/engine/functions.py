@@ -34,7 +34,7 @@ def new_run(
     outside = inside.enter((database.url, inside.Known(row.id, row.workflow, row.instance_id, row.created_at)))
     try:
         return WorkflowRun(
-            definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database),
+            definition, event, seed=seed, now_ms=past.started_at, read_chunk=reader(database.origin),
             step_limit=step_limit,
         )  # fmt: skip
     finally:

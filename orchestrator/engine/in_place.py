@@ -82,7 +82,11 @@ class InPlace(dict[str, Order]):
     def wait(self, timeout_s: float | None) -> list[Report]:
         """Reports of bodies that have ended meanwhile; none if something else is to be looked at. Raises Detached."""
         self.lock.release()
+        company = self._runtime.company
         try:
+            if company is not None:
+                company.wait(lambda: not self._reports.empty(), timeout_s)
+                timeout_s = 0
             first = self._reports.get(timeout=timeout_s)
         except queue.Empty:
             first = None
@@ -117,7 +121,7 @@ class InPlace(dict[str, Order]):
 
     def interrupt(self) -> None:
         """Let `wait` return."""
-        self._reports.put(None)
+        self._put(None)
 
     def mark_detached(self) -> None:
         """By the supervisor, which holds `lock`: the claim is given back and every body has a row."""
@@ -135,10 +139,15 @@ class InPlace(dict[str, Order]):
         """On the thread of the async bodies."""
         with self._hand_over:
             if not self.detached:
-                self._reports.put(report)
+                self._put(report)
                 return
         if not self._closed:
             self._runtime.completions.add(report)
+
+    def _put(self, report: Report | None) -> None:
+        self._reports.put(report)
+        if (company := self._runtime.company) is not None:
+            company.arrived.set()
 
     def _unstored(self, ended: list[tuple[Report, HeldRow | None]]) -> list[Report]:
         """Those that are still this thread's to store: the supervisor did it for what had to wait for long."""

@@ -10,6 +10,7 @@ from orchestrator.clock import Clock
 from orchestrator.doorbell import Ring
 from orchestrator.engine import housekeeping, pump
 from orchestrator.engine.activation import advance
+from orchestrator.engine.convoy import advance_together
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.step_runs import run_steps
 
@@ -54,5 +55,7 @@ def answer(runtime: Runtime, ring: Ring) -> None:
     """What a message asks for."""
     if ring.task == "run_step":
         run_steps(runtime, ring.instance_pk)
+    elif ring.others:
+        advance_together(runtime, ring.queue, (ring.instance_pk, *ring.others))
     else:
         advance(runtime, ring.instance_pk)

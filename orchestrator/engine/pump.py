@@ -23,6 +23,10 @@ from orchestrator.store.database import Database
 log = logging.getLogger(__name__)
 
 BATCH = 500
+TOGETHER = 50
+"""So many instances at most are woken by one message."""
+NEAR_MS = 3
+"""Timers due so close to each other are due at one moment."""
 CHUNKS = 8
 """Chunks of a stream to delete in one transaction. SQLite has to walk through the pages of each: about 5 ms a chunk."""
 
@@ -42,7 +46,7 @@ def tick(runtime: Runtime) -> int:
     grace = max(settings.grace_ms, 1)
     if _is_due(due.timers, now):
         found = database.transaction(lambda c: timers.due_to_ring(c, now=now, grace=grace, limit=BATCH))
-        rings += [Ring(row.instance_id, row.queue, delay_ms=max(row.due_at - now, 0)) for row in found]
+        rings += _of_timers(found, now)
     if _is_due(due.instances, now) or due.heartbeats is None or due.heartbeats < now - settings.lease_ms:
         unanswered = database.transaction(lambda c: instances.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.id, row.queue) for row in unanswered]
@@ -66,6 +70,24 @@ def tick(runtime: Runtime) -> int:
     if len(rings) >= BATCH:
         return 0
     return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
+
+
+def _of_timers(rows: Sequence[Any], now: int) -> list[Ring]:
+    """One message for many that are due at one moment: it costs more than to wake them."""
+    rings: list[Ring] = []
+    group: list[Any] = []
+    for row in sorted(rows, key=lambda row: (row.queue, row.due_at)):
+        if group and (row.queue != group[0].queue or row.due_at > group[0].due_at + NEAR_MS or len(group) == TOGETHER):
+            rings.append(_ring(group, now))
+            group = []
+        group.append(row)
+    return [*rings, _ring(group, now)] if group else rings
+
+
+def _ring(rows: Sequence[Any], now: int) -> Ring:
+    pks = dict.fromkeys(row.instance_id for row in rows)  # one may have several timers
+    first, *others = pks
+    return Ring(first, rows[0].queue, delay_ms=max(rows[-1].due_at - now, 0), others=tuple(others))
 
 
 def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None = None) -> list[str]:

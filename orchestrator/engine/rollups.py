@@ -72,9 +72,8 @@ def count_some(database: Database, holder: str) -> int:
         runs, cells = _read(connection)
 
     def work(connection: Connection) -> None:
-        for run in runs:
-            if not rollups.take(connection, run.instance, run.run):
-                raise _TakenByAnother
+        if not rollups.take(connection, [(run.instance, run.run) for run in runs]):
+            raise _TakenByAnother
         rollups.add(connection, [_row(key, cell) for key, cell in cells.items()])
 
     try:

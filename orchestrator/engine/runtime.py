@@ -33,6 +33,7 @@ from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
+    from orchestrator.engine.convoy import Company
     from orchestrator.engine.publishing import Publisher
 
 log = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ class Runtime:
         """The workflows of which not all instances may run at once."""
         self.step_limits: dict[str, int] = {}
         """What is stored of each workflow that has a step limit of its own; what a class says may be older."""
+        self.company: Company | None = None
+        """Those that go on in step with this one on its thread, if any (see engine.convoy)."""
         self.turns = Turns(self)
         self.ears = Ears()
 

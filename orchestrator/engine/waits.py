@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.authoring.commands import AwaitEvent, RunStep, StartTimer
 from orchestrator.engine.book import Failed, Waiting
-from orchestrator.engine.commits import Line, ring_countdown, write
+from orchestrator.engine.commits import Line, fire, ring_at, ring_countdown, write
 from orchestrator.engine.completions import attempt_row
 from orchestrator.engine.events import received
 from orchestrator.engine.orders import Order
@@ -36,6 +36,9 @@ def settle(activation: Activation) -> bool:
     if not decided and (book.pausing or not news):
         return False
     stop = _Stop(activation, now, decided)
+    if stop.only_fires:
+        fire(activation, [waiting.key for waiting in stop.due], stop.fired(), stop.enter)
+        return True
     if write(activation, stop.build, only_if_no_news=True):
         stop.announce()
     return True
@@ -100,8 +103,21 @@ class _Stop:
             attempts.drop(connection, identity.pk, identity.run, self.stale_attempts)
         if rows:
             timers.insert(connection, rows)
-        self._enter()
+        self.enter()
         return lines
+
+    @property
+    def only_fires(self) -> bool:
+        """Whether nothing but the ends of sleeps and of waits is to be written down."""
+        outstanding = self.activation.live.outstanding
+        others = self.to_wait or self.decided or self.stale_timers or self.stale_attempts
+        return bool(self.due and not others) and all(
+            waiting.kind != RETRY and isinstance(outstanding.get(waiting.key), (AwaitEvent, StartTimer))
+            for waiting in self.due
+        )
+
+    def fired(self) -> list[Line]:
+        return [line for waiting in self.due for line in self._fire(waiting)]
 
     def announce(self) -> None:
         runtime, claim = self.activation.runtime, self.activation.claim
@@ -162,7 +178,7 @@ class _Stop:
             rows.append(self._row(step.key, RETRY, step.position, failed.ended_at, decided.due_at, step))
         return []
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
         """Bring the book up to what this transaction writes, before the function goes on with it."""
         book = self.activation.book
         book.drop_timers([waiting.key for waiting in self.due])
@@ -177,8 +193,6 @@ class _Stop:
         book.stale_timers, book.stale_attempts = [], []
 
     def _row(self, key: str, kind: str, position: int, started_at: int, due_at: int, command: Any) -> dict[str, Any]:
-        settings = self.activation.runtime.settings
-        soon = due_at <= self.now + settings.horizon_ms
         return {
             "instance_id": self.activation.identity.pk,
             "key": key,
@@ -188,7 +202,7 @@ class _Stop:
             "queue": self.activation.claim.queue,
             "started_at": started_at,
             "due_at": due_at,
-            "ring_at": due_at + settings.grace_ms if soon else due_at - settings.horizon_ms,
+            "ring_at": ring_at(self.activation.runtime.settings, due_at, self.now),
         }
 
     def _line(

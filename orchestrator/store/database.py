@@ -6,12 +6,12 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Dialect, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import (
     ArgumentError,
@@ -76,7 +76,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading. Each statement sees what is committed when it starts."""
-        with self._told(), self._reader.connect() as connection:
+        with self.told(), self._reader.connect() as connection:
             yield connection
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
@@ -85,7 +85,7 @@ class Database:
         On SQLite several callers' transactions may share one commit, so `work` may run on another thread.
         Raises DatabaseUnavailable, here and below, if the database does not carry it out.
         """
-        with self._told():
+        with self.told():
             if self._writer is not None:
                 return self._writer.run(work)
             with self._engine.begin() as connection:
@@ -93,11 +93,26 @@ class Database:
 
     def statement(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which executes exactly one statement, durably."""
-        with self._told():
+        with self.told():
             if self._writer is not None:
                 return self._writer.run(work)
             with self._reader.connect() as connection:
                 return work(connection)
+
+    def write_all(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        """On SQLite: several transactions in one commit; what came of each, its result or its error, in their order."""
+        assert self._writer is not None
+        with self.told():
+            return self._writer.run_all(works)
+
+    @property
+    def origin(self) -> Database:
+        """The database itself, where this is one caller's share of it."""
+        return self
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._reader.dialect
 
     def synchronise_clock(self) -> None:
         """Take the database server's time anew, if it is another host's: of a few answers the one that came fastest, as
@@ -134,7 +149,7 @@ class Database:
         self.synchronise_clock()
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def told(self) -> Iterator[None]:
         """Say what is wrong with the database in words, with its address (never the password) and what to look at."""
         try:
             yield

@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
+_made: dict[str, Any] = {}
+"""The type of the rows of each statement that returns any: psycopg's description of them costs as much as the rows."""
+MANY = 1000
+
 _CURSOR = "orchestrator cursor"
 
 
@@ -76,21 +80,50 @@ def execute(
 
     Raises DBAPIError, of the same kinds as SQLAlchemy does.
     """
+    if (later := getattr(connection, "execute_later", None)) is not None:
+        return later(sql, values, keep=keep)  # type: ignore[no-any-return]
     cursor = _cursor(connection)
     try:
         if keep and connection.dialect.name == "postgresql":
             cursor.execute(sql, values, prepare=True)
         else:
             cursor.execute(sql, values)
-        if cursor.description is None:
-            return Answer([], cursor.rowcount)
-        found = cursor.fetchall()
+        return _answer_of(cursor, sql)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sql, error) from error
-    if not found:
-        return Answer(found, cursor.rowcount)
-    make = _row_type(tuple(column[0] for column in cursor.description))
+
+
+def _answer_of(cursor: Any, sql: str) -> Answer:
+    """Everything that the statement returned."""
+    make = _made.get(sql)
+    if make is None:
+        columns = cursor.description
+        if columns is None:
+            return Answer([], cursor.rowcount)
+        make = _row_type(tuple([column[0] for column in columns]))
+        if len(_made) < MANY:
+            _made[sql] = make
+    found = cursor.fetchall()
     return Answer([make(*row) for row in found], cursor.rowcount)
+
+
+def execute_together(connection: Connection, statements: Sequence[tuple[str, Any]]) -> list[Answer]:
+    """Run statements in one round trip and one transaction, on PostgreSQL, on a connection that is in none.
+
+    Raises DBAPIError for the first that was refused; then nothing was done.
+    """
+    driver: Any = connection.connection.driver_connection
+    sql = ""
+    try:
+        with driver.pipeline():
+            cursors = []
+            for sql, values in statements:
+                cursor = driver.cursor()
+                cursor.execute(sql, values, prepare=True)
+                cursors.append(cursor)
+        return [_answer_of(cursor, sql) for cursor, (sql, _) in zip(cursors, statements, strict=True)]
+    except connection.dialect.loaded_dbapi.Error as error:
+        raise _translated(connection, sql, error) from error
 
 
 def execute_many(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
@@ -50,6 +50,15 @@ class GroupCommit:
             raise job.error
         return cast(T, job.result)
 
+    def run_all(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
+        """What came of each, its result or its error, after a commit for all; one that raises undoes only its own."""
+        jobs = [_Job(work) for work in works]
+        self._queue.extend(jobs)
+        with self._lock:
+            if not all(job.done for job in jobs):
+                self._write(self._drain())
+        return [job.result if job.error is None else job.error for job in jobs]
+
     def look(self, read: Callable[[Connection], T]) -> T | None:
         """Read with the writing connection, outside of any transaction; None if somebody is writing now."""
         if not self._lock.acquire(blocking=False):
@@ -80,7 +89,7 @@ class GroupCommit:
                     batch[0].result = batch[0].work(connection)
                 else:
                     for job in batch:
-                        self._one_of_many(connection, job)
+                        self._one_of_many(connection, driver, job)
                 if driver.in_transaction:  # a migration ends its transaction by itself
                     driver.execute("COMMIT")
             except BaseException:
@@ -101,11 +110,11 @@ class GroupCommit:
         return self._connection, self._driver
 
     @staticmethod
-    def _one_of_many(connection: Connection, job: _Job) -> None:
-        connection.exec_driver_sql("SAVEPOINT job")
+    def _one_of_many(connection: Connection, driver: Any, job: _Job) -> None:
+        driver.execute("SAVEPOINT job")
         try:
             job.result = job.work(connection)
         except BaseException as error:  # noqa: BLE001 - it is handed to the caller it belongs to
             job.error = error
-            connection.exec_driver_sql("ROLLBACK TO job")
-        connection.exec_driver_sql("RELEASE job")
+            driver.execute("ROLLBACK TO job")
+        driver.execute("RELEASE job")

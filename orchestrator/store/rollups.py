@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,10 @@ _LIVE = ", ".join(f"'{status}'" for status in sorted(FINITE))
 _PENDING = Statement("""
     SELECT instance, run, workflow, status, started_at, ended_at FROM @ended ORDER BY instance, run LIMIT :limit
 """)
-_TAKE = Statement("DELETE FROM @ended WHERE instance = :instance AND run = :run")
+_TAKE = Statement("""
+    DELETE FROM @ended WHERE (instance, run) IN
+        (SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {json_rows})
+""")
 _STEPS = Statement("""
     SELECT key, attempts, started_at, ended_at, error IS NULL AS succeeded FROM @steps
     WHERE instance_id = :instance AND run = :run
@@ -63,9 +67,10 @@ def pending(connection: Connection, limit: int) -> Sequence[Row]:
     return _PENDING(connection, limit=limit).all()
 
 
-def take(connection: Connection, instance: int, run: int) -> bool:
-    """Take an ended run off the list, for whoever counts it in the same transaction. False if another has."""
-    return _TAKE(connection, instance=instance, run=run).rowcount == 1
+def take(connection: Connection, runs: Sequence[tuple[int, int]]) -> bool:
+    """Take ended runs (instance, run) off the list, for whoever counts them in the same transaction. False if another has
+    taken any of them."""
+    return _TAKE(connection, rows=json.dumps(runs)).rowcount == len(runs)
 
 
 def steps(connection: Connection, instance: int, run: int) -> Sequence[Row]:

@@ -37,9 +37,18 @@ def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 def insert_fenced(connection: Connection, fence: int, rows: list[dict[str, Any]]) -> tuple[int, str, int] | None:
     """Add to the journal if the fence still stands: (wanted, status, last seq); None: it has moved, nothing was added."""
-    return hot.insert_fenced(
-        connection, rows[0]["instance_id"], fence, [tuple([row[column] for column in hot.COLUMNS]) for row in rows]
-    )
+    return hot.insert_fenced(connection, rows[0]["instance_id"], fence, _tuples(rows))
+
+
+def fire(
+    connection: Connection, fence: int, wanted: int, keys: Sequence[str], rows: list[dict[str, Any]]
+) -> tuple[int, str, int | None] | None:
+    """As insert_fenced, and delete these timers; but only if there is no news: then the first differs from `wanted`."""
+    return hot.fire(connection, rows[0]["instance_id"], fence, wanted, keys, _tuples(rows))
+
+
+def _tuples(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [tuple([row[column] for column in hot.COLUMNS]) for row in rows]
 
 
 def journal(connection: Connection, id: int, run: int, after: int = 0) -> Sequence[Row]:

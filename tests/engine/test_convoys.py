@@ -1,0 +1,206 @@
+"""Instances that are due at one moment are woken by one message and go on in step, each as if it were alone."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+
+from orchestrator import WorkflowEntrypoint
+from orchestrator.client import Instance
+from orchestrator.doorbell import Ring
+from orchestrator.engine import convoy, pump
+from orchestrator.engine.convoy import advance_together
+from orchestrator.engine.local import answer
+from orchestrator.errors import InstanceErrored
+from tests.engine.bench import Bench, Bodies
+
+MANY = 12
+
+
+def sleeper(bodies: Bodies, colour: str = "async", *, plain: bool = False) -> type[WorkflowEntrypoint[Any]]:
+    """Sleeps, then has a step of its own number, then comes to its end or fails."""
+
+    class Sleeper(WorkflowEntrypoint):
+        name = "sleeper"
+
+        async def run(self, event: Any, step: Any) -> Any:
+            n = event.payload["n"]
+
+            async def awake() -> int:
+                bodies.ran.append(f"awake {n}")
+                return int(n)
+
+            def awake_def() -> int:
+                bodies.ran.append(f"awake {n}")
+                return int(n)
+
+            await step.sleep("nap", "1 hour")
+            if event.payload.get("breaks"):
+                raise ValueError("broken")
+            return await step.do("awake", awake if colour == "async" else awake_def)
+
+    class PlainSleeper(WorkflowEntrypoint):
+        name = "sleeper"
+
+        def run(self, event: Any, step: Any) -> Any:
+            step.sleep("nap", "1 hour")
+            return step.do("awake", bodies(f"awake {event.payload['n']}", lambda: event.payload["n"]))
+
+    return PlainSleeper if plain else Sleeper
+
+
+def asleep(bench: Bench, workflow: type[WorkflowEntrypoint[Any]], **more: Any) -> list[Instance]:
+    found = [bench.create(workflow, {"n": n, **more}) for n in range(MANY)]
+    bench.work()
+    return found
+
+
+def messages(bench: Bench) -> list[Ring]:
+    found = []
+    while (ring := bench.doorbell.due()) is not None:
+        found.append(ring)
+    return found
+
+
+def due(bench: Bench) -> list[Ring]:
+    """The messages that come at the moment at which they are due."""
+    bench.clock.advance("3590 seconds")
+    pump.tick(bench.runtime)
+    bench.clock.advance("10 seconds")
+    return messages(bench)
+
+
+@pytest.mark.parametrize("hot", [True, False])
+@pytest.mark.parametrize(("colour", "plain"), [("async", False), ("def", False), ("def", True)])
+def test_one_message_wakes_all_that_are_due_together(
+    bench: Bench, bodies: Bodies, colour: str, plain: bool, hot: bool
+) -> None:
+    naps = asleep(bench, sleeper(bodies, colour, plain=plain))
+    if not hot:
+        bench.restart_process()
+    rings = due(bench)
+    assert [1 + len(ring.others) for ring in rings] == [MANY]
+    answer(bench.runtime, rings[0])
+    bench.work()
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+    assert sorted(bodies.ran) == sorted(f"awake {n}" for n in range(MANY))
+    assert bench.rows("SELECT 1 FROM @timers") == []
+    assert bench.runtime.holding == {}
+
+
+def test_a_message_that_comes_twice_or_to_two_workers_at_once_runs_nothing_twice(bench: Bench, bodies: Bodies) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    other = bench.worker(registry=bench.registry)
+    threads = [threading.Thread(target=answer, args=(runtime, ring)) for runtime in (bench.runtime, other, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.settle()
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+    assert sorted(bodies.ran) == sorted(f"awake {n}" for n in range(MANY))
+
+
+def test_each_comes_to_its_own_end(bench: Bench, bodies: Bodies) -> None:
+    workflow = sleeper(bodies)
+    good, bad, gone, paused, deleted = (bench.create(workflow, {"n": n, "breaks": n == 1}) for n in range(5))
+    bench.work()
+    (ring,) = due(bench)
+    gone.terminate()
+    paused.pause()
+    bench.work()
+    deleted.delete()
+    answer(bench.runtime, ring)
+    bench.work()
+    assert good.result(timeout=0) == 0
+    with pytest.raises(InstanceErrored, match="broken"):
+        bad.result(timeout=0)
+    assert (gone.status().status, paused.status().status) == ("terminated", "paused")
+    paused.resume()
+    bench.work()
+    assert paused.result(timeout=0) == 3
+    assert sorted(bodies.ran) == ["awake 0", "awake 3"]
+
+
+def test_a_message_that_is_lost_loses_nothing(bench: Bench, bodies: Bodies) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    assert len(due(bench)) == 1  # and nobody has heard it
+    bench.after(bench.settings.grace_ms)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_those_left_over_after_a_while_are_rung_for_each_alone(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convoy, "PATIENCE_S", 0.0)
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    answer(bench.runtime, ring)
+    left = messages(bench)
+    assert [(each.queue, each.others) for each in left] == [("default", ())] * MANY
+    bench.doorbell.ring(left)
+    bench.work()
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_an_instance_that_a_worker_died_with_goes_on_alone(bench: Bench, bodies: Bodies) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    suspect = naps[3]._pk
+    bench.database.transaction(
+        lambda connection: connection.exec_driver_sql(
+            f"UPDATE orchestrator_instances SET lost = 2 WHERE id = {suspect}"
+        )
+    )
+    answer(bench.runtime, ring)
+    assert [(each.instance_pk, each.others) for each in messages(bench)] == [(suspect, ())]
+    assert [tuple(row) for row in bench.rows("SELECT id, lost FROM @instances WHERE status = 'running'")] == [
+        (suspect, 2)
+    ]
+    bench.after(bench.settings.grace_ms)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_instances_of_another_queue_are_rung_for_by_a_message_of_their_own(bench: Bench, bodies: Bodies) -> None:
+    class Elsewhere(sleeper(bodies)):  # type: ignore[misc]
+        name = "elsewhere"
+        queue = "gpu"
+
+    asleep(bench, sleeper(bodies))
+    bench.create(Elsewhere, {"n": 100})
+    ring = bench.doorbell.due(("gpu",))
+    assert ring is not None
+    answer(bench.worker(registry=bench.registry, queues=("gpu",)), ring)
+    assert sorted((ring.queue, len(ring.others)) for ring in due(bench)) == [("default", MANY - 1), ("gpu", 0)]
+
+
+def test_nothing_is_begun_by_a_worker_that_stops(bench: Bench, bodies: Bodies) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    bench.runtime.stopping.set()
+    answer(bench.runtime, ring)
+    assert len(messages(bench)) == MANY
+    assert {nap.status().status for nap in naps} == {"waiting"}
+
+
+def test_one_that_can_not_be_advanced_does_not_take_the_others_along(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    advance, broken = convoy.advance, naps[5]._pk
+
+    def fails_once(runtime: Any, pk: int) -> None:
+        if pk == broken:
+            raise RuntimeError("a fault of ours")
+        advance(runtime, pk)
+
+    monkeypatch.setattr(convoy, "advance", fails_once)
+    advance_together(bench.runtime, ring.queue, (ring.instance_pk, *ring.others))
+    assert [nap.status().status for nap in naps].count("complete") == MANY - 1
+    monkeypatch.undo()
+    bench.after(bench.settings.grace_ms)
+    assert naps[5].result(timeout=0) == 5
