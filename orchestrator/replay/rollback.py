@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from orchestrator.authoring.bodies import Signature
 from orchestrator.authoring.commands import Command, RunStep
 from orchestrator.authoring.policy import DEFAULT_CONFIG, StepConfig
+from orchestrator.authoring.streams import ByteStream, ReadChunk, stream_info
 from orchestrator.authoring.views import RollbackContext, StepContext
 from orchestrator.authoring.workflow import Definition
 from orchestrator.errors import RollbackMissing
@@ -120,7 +121,7 @@ class RollbackRun:
             given = RollbackContext(
                 ctx=step.context,
                 error=decode_error(self._error),
-                output=_output(registered, step.result),
+                output=_output(registered, step.result, self._function.read_chunk),
                 step_name=registered.label,
             )
             fn, is_async = registered.rollback.body(given), registered.rollback.is_async
@@ -139,9 +140,11 @@ class RollbackRun:
         )
 
 
-def _output(step: RunStep, result: str | None) -> Any:
+def _output(step: RunStep, result: str | None, read_chunk: ReadChunk) -> Any:
     if result is None:
         return None
+    if (stream := stream_info(result)) is not None:
+        return ByteStream(stream, read_chunk)
     try:
         return decode(result, step.signature.adapter)
     except ValidationError:  # the type has changed since: better what was stored than no rollback

@@ -197,7 +197,7 @@ class WorkflowRun:
         elif entry.result is None:
             command.future.set_result(None)
         elif isinstance(command, RunStep) and (stream := stream_info(entry.result)) is not None:
-            command.future.set_result(ByteStream(stream, self._read))
+            command.future.set_result(ByteStream(stream, self.read_chunk))
         else:
             try:
                 value = _value_of(command, entry.result)
@@ -206,7 +206,8 @@ class WorkflowRun:
             else:
                 command.future.set_result(value)
 
-    def _read(self, stream: int, number: int) -> bytes:
+    def read_chunk(self, stream: int, number: int) -> bytes:
+        """For the streams that this run's steps have returned, wherever they are read."""
         try:
             return self._read_chunk(stream, number)
         except Exception as error:

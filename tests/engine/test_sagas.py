@@ -66,6 +66,25 @@ def test_steps_are_undone_in_reverse_order_and_the_instance_errs_with_what_it_fa
     }
 
 
+def test_a_handler_reads_the_stream_that_its_step_has_returned(bench: Bench) -> None:
+    read: list[bytes] = []
+
+    def undo(output: Any) -> None:
+        read.append(output.read())
+
+    async def undo_later(output: Any) -> None:
+        read.append(await output.aread())
+
+    class Streams(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.do("a", lambda: iter([b"a", b"b"]), rollback=undo)
+            await step.do("c", lambda: iter([b"c", b"d"]), rollback=undo_later)
+            raise Undone("over")
+
+    assert bench.run(Streams).status().rollback == COMPLETE
+    assert read == [b"cd", b"ab"]
+
+
 @pytest.mark.cloudflare(55)
 def test_parallel_steps_are_undone_in_reverse_order_of_their_start(bench: Bench, bodies: Bodies) -> None:
     quick = asyncio.Event()
