@@ -1,7 +1,7 @@
 """Counts ended runs and their steps into numbers by hour, in the background; a run is counted once, whatever crashes.
 
 Whoever ends a run puts it on a list in the same transaction. Whoever counts it takes it off that list in the transaction
-that adds its numbers, so both happen or neither.
+that adds its numbers, so both happen or neither. What such a run has streamed for nothing is dropped on the way.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from orchestrator.names import split_key
 from orchestrator.statuses import StepKind
-from orchestrator.store import outbox, rollups
+from orchestrator.store import outbox, rollups, streams
 from orchestrator.store.database import Database
 from orchestrator.store.rollups import HOUR_MS
 from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
@@ -72,6 +72,8 @@ def count_some(database: Database, holder: str) -> int:
         runs, cells = _read(connection)
 
     def work(connection: Connection) -> None:
+        # A worker may die, or the run end, between the last byte and the result that refers to it.
+        streams.drop_unread(connection, [run.instance for run in runs])
         if not rollups.take(connection, [(run.instance, run.run) for run in runs]):
             raise _TakenByAnother
         rollups.add(connection, [_row(key, cell) for key, cell in cells.items()])

@@ -49,6 +49,16 @@ _DROP_OTHERS = Statement("""
         AND key NOT IN (SELECT key FROM @steps WHERE instance_id = :id AND run = :run)
 """)
 _DROP_OF_WORKER = Statement("UPDATE @streams SET state = 'dropped' WHERE worker = :worker AND state = 'writing'")
+# In the order of their keys, so that two who do this wait for each other and not in a circle.
+_DROP_UNREAD = Statement("""
+    WITH unread AS {materialized} (
+        SELECT id FROM @streams WHERE owner_id IN :ids AND state <> 'dropped'
+            AND EXISTS (SELECT 1 FROM @ended e WHERE e.instance = owner_id AND e.run = @streams.run)
+            AND NOT EXISTS (SELECT 1 FROM @steps s WHERE s.instance_id = owner_id AND s.run = @streams.run
+                AND s.key = @streams.key AND s.result IS NOT NULL)
+        ORDER BY id {lock})
+    UPDATE @streams SET state = 'dropped' WHERE id IN (SELECT id FROM unread)
+""", "ids")  # fmt: skip
 _CHUNK = Statement("SELECT data FROM @stream_chunks WHERE stream_id = :stream AND number = :number")
 _NEXT_DROPPED = Statement("SELECT id FROM @streams WHERE state = 'dropped' ORDER BY id LIMIT 1 {skip_locked}")
 _DELETE_CHUNKS = Statement("""
@@ -89,6 +99,11 @@ def drop_of_instances(connection: Connection, ids: Sequence[int]) -> None:
 def drop_others(connection: Connection, id: int, run: int) -> None:
     """Drop the streams of an instance, but for those of steps that a run has in its journal."""
     _DROP_OTHERS(connection, id=id, run=run)
+
+
+def drop_unread(connection: Connection, ids: Sequence[int]) -> None:
+    """Drop what ended runs of these instances have streamed and no journal refers to, as the result was never stored."""
+    _DROP_UNREAD(connection, ids=list(ids))
 
 
 def drop_of_worker(connection: Connection, worker: str) -> None:

@@ -67,6 +67,39 @@ def test_a_restart_removes_them_and_one_from_a_step_keeps_those_before(bench: Be
     assert instance.result(timeout=0) == 1400 * KIB
 
 
+def test_what_was_streamed_for_nothing_goes_when_the_instance_ends(bench: Bench) -> None:
+    """The worker died between the last byte and the result."""
+
+    class Download(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            await step.do("kept", lambda: iter([b"kept"]))
+            await step.wait_for_event("approval", "answer")
+            await step.do("lost", lambda: iter([b"lost"]))
+
+    instance, other = bench.run(Download), bench.run(Download)
+
+    def stream(connection: Any) -> int:
+        opened = streams.open_(connection, instance._pk, 1, "do:lost:1", 1, "died")
+        assert opened is not None
+        streams.append(connection, instance._pk, 1, opened, 0, b"lost")
+        assert streams.complete(connection, opened)
+        return opened
+
+    lost = bench.database.transaction(stream)
+    bench.tidy()
+    pumped(bench)
+    assert len(bench.rows("SELECT 1 FROM @streams WHERE id = :id", id=lost)) == 1, "there may be another attempt"
+    instance.terminate()
+    bench.tidy()
+    pumped(bench)
+    assert [row.owner_id for row in bench.rows("SELECT owner_id FROM @streams ORDER BY id")] == [
+        instance._pk,
+        other._pk,
+    ]
+    assert [row.data for row in bench.rows("SELECT data FROM @stream_chunks")] == [b"kept"] * 2
+    assert instance.step("kept").stream is not None
+
+
 @pytest.mark.parametrize(
     ("parts", "shown"),
     [
