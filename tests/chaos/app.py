@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from orchestrator import BlockingWorkflowStep, StepContext, WorkflowEntrypoint, WorkflowEvent, WorkflowStep
-from tests.chaos.programs import CAUGHT, TIMED_OUT, Op
+from orchestrator import (
+    BlockingWorkflowStep,
+    ByteStream,
+    NonRetryableError,
+    StepContext,
+    WorkflowEntrypoint,
+    WorkflowEvent,
+    WorkflowStep,
+)
+from tests.chaos.programs import CAUGHT, TIMED_OUT, Op, content, digest
 
 PATIENT: Any = {"limit": 100, "delay": 100, "backoff": "constant"}
 """No number of killed workers may use up the attempts of a step that is meant to succeed."""
@@ -62,6 +70,91 @@ def body_of(op: Op, folder: str) -> Callable[..., Any]:
         return value
 
     return body if op["sync"] else async_body
+
+
+def stream_of(op: Op, folder: str) -> Callable[..., Any]:
+    def begin(ctx: StepContext) -> None:
+        note(folder, ctx, "began")
+
+    def give(ctx: StepContext, number: int, data: bytes) -> bytes:
+        if number and ctx.attempt <= op["fails"]:
+            raise ValueError(f"attempt {ctx.attempt} of {op['name']} fails in the middle")
+        return data
+
+    def body(ctx: StepContext) -> Iterator[bytes]:
+        begin(ctx)
+        for number, data in enumerate(content(op)):
+            time.sleep(op["ms"] / 1000)
+            yield give(ctx, number, data)
+        note(folder, ctx, "ended")
+
+    async def async_body(ctx: StepContext) -> AsyncIterator[bytes]:
+        begin(ctx)
+        for number, data in enumerate(content(op)):
+            await asyncio.sleep(op["ms"] / 1000)
+            yield give(ctx, number, data)
+        note(folder, ctx, "ended")
+
+    return body if op["sync"] else async_body
+
+
+def reader_of(stream: ByteStream, op: Op, folder: str) -> Callable[..., Any]:
+    def body(ctx: StepContext) -> Any:
+        note(folder, ctx, "began")
+        found = digest(stream.read())
+        note(folder, ctx, "ended")
+        return found
+
+    async def async_body(ctx: StepContext) -> Any:
+        note(folder, ctx, "began")
+        found = digest(await stream.aread())
+        note(folder, ctx, "ended")
+        return found
+
+    return body if op["sync"] else async_body
+
+
+def options_of(op: Op, folder: str) -> Any:
+    return {"rollback": handler_of(op, folder), "rollback_config": {"retries": PATIENT}} if op.get("undo") else {}
+
+
+def handler_of(op: Op, folder: str) -> Callable[..., Any]:
+    undo = op["undo"]
+
+    def begin(ctx: StepContext, output: Any) -> None:
+        note(folder, ctx, "undoing")
+        returned = op["chunks"] * op["size"] if op["op"] == "stream" else op.get("value")
+        if (output.size if isinstance(output, ByteStream) else output) not in (None, returned):
+            raise NonRetryableError(f"the handler of {op['name']} was given {output!r}")
+
+    def end(ctx: StepContext) -> None:
+        if undo["refuses"]:
+            raise NonRetryableError(f"{op['name']} can't be undone")
+        if _tries(folder, ctx) <= undo["fails"]:
+            raise ValueError(f"{op['name']} can't be undone yet")
+        note(folder, ctx, "undone")
+
+    def handler(ctx: StepContext, output: Any) -> None:
+        begin(ctx, output)
+        time.sleep(undo["takes_ms"] / 1000)
+        end(ctx)
+
+    async def async_handler(ctx: StepContext, output: Any) -> None:
+        begin(ctx, output)
+        await asyncio.sleep(undo["takes_ms"] / 1000)
+        end(ctx)
+
+    return handler if undo["sync"] else async_handler
+
+
+def _tries(folder: str, ctx: StepContext) -> int:
+    """How often a handler has come so far, this time included: it is not told."""
+    file = os.open(Path(folder) / f"tries-{ctx.idempotency_key}", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    try:
+        os.write(file, b".")
+        return os.fstat(file).st_size
+    finally:
+        os.close(file)
 
 
 class ChaosAsync(WorkflowEntrypoint[Any]):
@@ -118,7 +211,12 @@ class _Interpreter:
                     return await step.wait_for_event(name, NEVER, EVENT_TIMEOUT)
             except TimeoutError:
                 return TIMED_OUT
-        return await step.do(name, config_of(op), body_of(op, self._folder))
+        if kind == "stream":
+            stream = await step.do(name, config_of(op), stream_of(op, self._folder), **options_of(op, self._folder))
+            if op["read"] == "in run":
+                return digest(await stream.aread())
+            return await step.do(f"{name} read", config_of(op), reader_of(stream, op, self._folder))
+        return await step.do(name, config_of(op), body_of(op, self._folder), **options_of(op, self._folder))
 
 
 class ChaosDef(WorkflowEntrypoint[Any]):
@@ -158,4 +256,9 @@ def _blocking_leaf(kind: str, op: Op, step: BlockingWorkflowStep, folder: str) -
             return step.wait_for_event(name, NEVER, max(op["ms"], 1000))
         except Exception:
             return TIMED_OUT
-    return step.do(name, config_of(op), body_of(op, folder))
+    if kind == "stream":
+        stream = step.do(name, config_of(op), stream_of(op, folder), **options_of(op, folder))
+        if op["read"] == "in run":
+            return digest(stream.read())
+        return step.do(f"{name} read", config_of(op), reader_of(stream, op, folder))
+    return step.do(name, config_of(op), body_of(op, folder), **options_of(op, folder))

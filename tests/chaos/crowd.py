@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import logging
@@ -25,7 +26,10 @@ from tests.chaos.site import Site
 log = logging.getLogger(__name__)
 
 _OPEN = text("SELECT count(*) FROM orchestrator_instances WHERE status NOT IN ('complete', 'errored', 'terminated')")
+_UNCOUNTED = text("SELECT count(*) FROM orchestrator_ended")
+_WRITING = text("SELECT count(*) FROM orchestrator_streams WHERE state = 'writing'")
 T = TypeVar("T")
+AGAIN_S = 0.2
 
 
 @dataclass
@@ -61,6 +65,11 @@ class Crowd:
     def unfinished(self) -> int:
         with self._site.database.read() as connection:
             return int(connection.execute(_OPEN).scalar_one())
+
+    def all_is_quiet(self) -> bool:
+        """Everything has ended, was counted, and nobody is writing a stream."""
+        with self._site.database.read() as connection:
+            return not any(connection.execute(query).scalar_one() for query in (_OPEN, _UNCOUNTED, _WRITING))
 
     def close(self) -> None:
         self._client.close()
@@ -105,7 +114,8 @@ class Crowd:
         if program.restart_at_s is not None:
             self._later(program.restart_at_s, lambda: self._restart(started))
         if program.terminate_at_s is not None:
-            self._later(program.terminate_at_s, lambda: self._try(started.instance.terminate))
+            terminate = functools.partial(started.instance.terminate, rollback=program.undo)
+            self._later(program.terminate_at_s, lambda: self._try(terminate))
 
     def _send_all(self, started: Started) -> None:
         for event_type in started.program.events:
@@ -114,7 +124,11 @@ class Crowd:
 
     def _restart(self, started: Started) -> None:
         """The events that the run before had, and those that it had not read, are not the new run's."""
-        self._insist(started.instance.restart)
+        try:
+            self._insist(started.instance.restart)
+        except ActionNotAllowed:  # it is being undone
+            self._later(AGAIN_S, lambda: self._restart(started))
+            return
         self._later(started.program.event_delay_s, lambda: self._send_all(started))
 
     def _try(self, action: Callable[[], object]) -> None:

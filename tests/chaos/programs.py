@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -31,6 +33,8 @@ class Program:
     """When to pause it, and when to resume it."""
     restart_at_s: float | None = None
     terminate_at_s: float | None = None
+    undo: bool = False
+    """Whether what it has done is undone when it is terminated."""
 
     @property
     def id(self) -> str:
@@ -43,6 +47,8 @@ def generate(seed: int, number: int) -> Program:
     writer = _Writer(random)
     flavour = random.choice(["async", "async", "def"])
     op = writer.sequence(depth=3)
+    if random.random() < 0.25:
+        op = writer.failing(op)
     program = Program(number, flavour, op, events_of(op), random.choice([0.0, 0.0, random.uniform(0, 4)]))
     what = random.random()
     if what < 0.12:
@@ -50,8 +56,9 @@ def generate(seed: int, number: int) -> Program:
         program.pauses.append((at_s, at_s + random.uniform(0, 2)))
     elif what < 0.2:
         program.restart_at_s = random.uniform(0, 4)
-    elif what < 0.24:
+    elif what < 0.28:
         program.terminate_at_s = random.uniform(0, 3)
+        program.undo = random.random() < 0.5
     return program
 
 
@@ -75,7 +82,7 @@ class _Writer:
             return {"op": "loop", "times": random.randint(2, 4), "of": self._op(depth - 1)}
         if kind == "careful":
             op = self._op(depth - 1)
-            return {"op": "careful", "of": op if random.random() < 0.5 else self._failing(op)}
+            return {"op": "careful", "of": op if random.random() < 0.5 else self.failing(op)}
         if kind == "race":
             return {"op": "race", "winner": self._step(ms=random.choice([0, 20])), "loser": self._loser()}
         return {"op": kind, "of": self._several(depth - 1, 1, 4)}
@@ -94,6 +101,8 @@ class _Writer:
             return {"op": "no event", "name": self._name(), "ms": FIRST_EVENT_TIMEOUT_MS}
         if kind == "late":
             return {"op": "late", "name": self._name(), "ms": random.choice([200, 900])}
+        if kind == "stream":
+            return self._stream()
         return self._step(kind=kind, ms=random.choice([0, 0, 1, 5, 30, 200]))
 
     def _step(self, kind: str = "do", ms: int = 0) -> Op:
@@ -106,12 +115,34 @@ class _Writer:
         op["sync"] = random.random() < 0.5
         if kind == "flaky":
             op["fails"] = random.randint(1, 3)
-        return op
+        return op | self._undo()
 
-    def _failing(self, op: Op) -> Op:
+    def _stream(self) -> Op:
+        """Some of it is larger than what is stored at once."""
+        random = self._random
+        chunks, size = random.choice([(0, 0), (1, 10), (3, 1000), (2, 300_000), (5, 150_000)])
+        op = {
+            "op": "stream",
+            "name": self._name(),
+            "ms": random.choice([0, 5, 50, 300]),
+            "chunks": chunks,
+            "size": size,
+        }
+        op |= {"value": random.randint(0, 255), "sync": random.random() < 0.5, "fails": random.choice([0, 0, 1, 2])}
+        return op | {"read": random.choice(["in run", "in a step"])} | self._undo()
+
+    def _undo(self) -> Op:
+        """How the step is undone, if it can be."""
+        random = self._random
+        if random.random() < 0.6:
+            return {}
+        undo = {"takes_ms": random.choice([0, 0, 5, 30, 700]), "fails": random.choice([0, 0, 0, 1, 2])}
+        return {"undo": undo | {"refuses": random.random() < 0.08, "sync": random.random() < 0.5}}
+
+    def failing(self, op: Op) -> Op:
         failing = {"op": "fail", "name": self._name(), "ms": 0, "limit": self._random.randint(0, 2)}
         failing["sync"] = self._random.random() < 0.5
-        return {"op": self._random.choice(["sequence", "all"]), "of": [op, failing]}
+        return {"op": self._random.choice(["sequence", "all"]), "of": [op, failing | self._undo()]}
 
     def _loser(self) -> Op:
         if self._random.random() < 0.5:
@@ -131,6 +162,7 @@ _LEAVES = {
     "event": 2,
     "no event": 1,
     "late": 1,
+    "stream": 1.5,
     "long": 1,
     "slow": 0.5,
     "poison": 0.05,
@@ -154,6 +186,16 @@ def payload(event_type: str) -> str:
     return f"payload of {event_type}"
 
 
+def content(op: Op) -> Iterator[bytes]:
+    """What the body of a `stream` gives, piece by piece."""
+    for number in range(op["chunks"]):
+        yield bytes([(op["value"] + number) % 256]) * op["size"]
+
+
+def digest(data: bytes) -> list[int]:
+    return [len(data), zlib.crc32(data)]
+
+
 def expected(op: Op) -> Any:
     """What the program returns. Raises Raises."""
     kind = op["op"]
@@ -173,4 +215,6 @@ def expected(op: Op) -> Any:
     answers = {"sleep": None, "no event": TIMED_OUT, "late": TIMED_OUT}
     if kind == "event":
         return payload(op["type"])
+    if kind == "stream":
+        return digest(b"".join(content(op)))
     return answers[kind] if kind in answers else op["value"]

@@ -24,6 +24,7 @@ def written(
         f"  programs         {len(crowd.started)}",
         f"  steps stored     {verdict.steps}",
         f"  bodies run       {verdict.bodies}",
+        f"  steps undone     {verdict.undone}, in rollbacks: {_counted(verdict.rollbacks)}",
         f"  lost             {len(verdict.lost)}",
         f"  wrong            {len(verdict.wrong)}",
         "",
@@ -45,6 +46,10 @@ def written(
         if found:
             lines += ["", f"  {name}:", *(f"    {one}" for one in found[:SHOWN])]
     return "\n".join(lines)
+
+
+def _counted(found: Counter[str]) -> str:
+    return ", ".join(f"{count} {what}" for what, count in sorted(found.items())) or "none"
 
 
 def _percentiles(recovery: Recovery) -> list[str]:

@@ -48,7 +48,7 @@ def run(
 
         def all_is_quiet() -> bool:
             injector.revive()
-            return crowd.unfinished() == 0
+            return crowd.all_is_quiet()
 
         _wait_until(all_is_quiet, QUIET_S)
         verdict = judge(site, list(crowd.started.values()), injector.frozen)

@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from orchestrator.names import idempotency_key
-from orchestrator.statuses import InstanceStatus
+from orchestrator.names import idempotency_key, split_key, step_key
+from orchestrator.statuses import InstanceStatus, StepKind
 from tests.chaos import programs
 from tests.chaos.crowd import Started
 from tests.chaos.site import Site
+from tests.chaos.undoing import wrongly_undone
 from tests.crash.evidence import left_behind
 
 AFTER_A_FREEZE_NS = 500_000_000
@@ -39,25 +40,46 @@ class Verdict:
     """Bodies that began although their step's result was stored."""
     after_a_freeze: int = 0
     """Such bodies of processes that had just been stopped between their decision and the body: nobody can prevent it."""
+    undone: int = 0
+    """Handlers that have ended well or badly."""
+    rollbacks: Counter[str] = field(default_factory=Counter)
+    """How many came to what."""
 
 
-def judge(site: Site, all_started: list[Started], frozen: list[tuple[set[int], int, int]]) -> Verdict:
-    verdict = Verdict()
-    began, ended = _bodies(site.folder)
-    verdict.bodies = sum(len(found) for found in began.values())
-    verdict.repeated = verdict.bodies - len(began)
-    attempts = Counter((key, attempt) for key, found in began.items() for _, _, attempt in found)
+@dataclass(frozen=True)
+class Body:
+    """Of a step, or of its handler."""
+
+    at_ns: int
+    pid: int
+    attempt: int
+
+
+@dataclass
+class Notes:
+    """What bodies wrote down when they began and ended, by the idempotency key of their step."""
+
+    began: dict[str, list[Body]] = field(default_factory=dict)
+    ended: set[tuple[str, int]] = field(default_factory=set)
+    undoing: dict[str, list[Body]] = field(default_factory=dict)
+    undone: set[str] = field(default_factory=set)
+
+
+Frozen = list[tuple[set[int], int, int]]
+
+
+def judge(site: Site, all_started: list[Started], frozen: Frozen) -> Verdict:
+    verdict, notes = Verdict(), _notes(site.folder)
+    verdict.bodies = sum(len(found) for found in notes.began.values())
+    verdict.repeated = verdict.bodies - len(notes.began)
+    attempts = Counter((key, body.attempt) for key, found in notes.began.items() for body in found)
     verdict.begun_twice = sum(count > 1 for count in attempts.values())
     with site.database.read() as connection:
         for started in all_started:
             _judge_one(connection, started, verdict)
-        for key, step in _steps(connection, site.postgres is not None):
-            verdict.steps += 1
-            if step["error"] is None and (key, step["attempts"]) not in ended:
-                verdict.wrong.append(f"{step['instance_id']} {step['key']} has a result that no body has returned")
-            for at_ns, pid, attempt in began.get(key, []):
-                if at_ns > step["stored_ns"] + CLOCKS_NS:
-                    _began_late(verdict, step, at_ns, pid, attempt, frozen)
+        for step in _steps(connection, site.postgres is not None):
+            _judge_step(step, notes, verdict, frozen)
+        _judge_rollbacks(connection, notes, verdict, frozen)
     return verdict
 
 
@@ -75,51 +97,98 @@ def _judge_one(connection: Connection, started: Started, verdict: Verdict) -> No
     terminated = program.terminate_at_s is not None and row.status == "terminated"
     if not terminated and (row.status, output) != predicted:
         verdict.wrong.append(f"{found}, and the model says {predicted}")
+    verdict.wrong += [f"{program.id}: {what}" for what in wrongly_undone(connection, started.instance._pk, program)]
     verdict.wrong += [
         f"{program.id}: {what}" for what in left_behind(connection, started.instance._pk) if "not delivered" not in what
     ]
 
 
-def _began_late(
-    verdict: Verdict, step: Any, at_ns: int, pid: int, attempt: int, frozen: list[tuple[set[int], int, int]]
-) -> None:
-    if any(pid in pids and 0 <= at_ns - until_ns < AFTER_A_FREEZE_NS for pids, _, until_ns in frozen):
+def _judge_step(step: Any, notes: Notes, verdict: Verdict, frozen: Frozen) -> None:
+    """A step, or the undoing of one."""
+    of = step["idempotency_key"]
+    if step["undoes"]:
+        verdict.undone += 1
+        known, begun = of in notes.undone, notes.undoing.get(of, [])
+    else:
+        verdict.steps += 1
+        known, begun = (of, step["attempts"]) in notes.ended, notes.began.get(of, [])
+    if step["error"] is None and not known:
+        verdict.wrong.append(f"{step['id']} {step['key']} has a result that no body has returned")
+    for body in begun:
+        if body.at_ns > step["stored_ns"] + CLOCKS_NS:
+            late_ms = (body.at_ns - step["stored_ns"]) // 1_000_000
+            what = f"{late_ms} ms after attempt {step['attempts']} of {step['worker']} was stored"
+            _began_late(verdict, f"{step['id']} run {step['run']} {step['key']}", body, what, frozen)
+
+
+def _judge_rollbacks(connection: Connection, notes: Notes, verdict: Verdict, frozen: Frozen) -> None:
+    """Once a handler has begun, no body of its run begins any more."""
+    of_runs: dict[tuple[str, int], set[str]] = {}
+    for row in connection.execute(_KEYS):
+        of_runs.setdefault((row.id, row.run), set()).add(_idempotency_key(row))
+    for (instance, run), keys in of_runs.items():
+        first_ns = min((body.at_ns for key in keys for body in notes.undoing.get(key, ())), default=None)
+        for key in keys:
+            for body in notes.began.get(key, ()):
+                if first_ns is not None and body.at_ns > first_ns:
+                    late_ms = (body.at_ns - first_ns) // 1_000_000
+                    what = f"{late_ms} ms after the first handler of its run"
+                    _began_late(verdict, f"{instance} run {run}: a body", body, what, frozen)
+    for row in connection.execute(_ROLLBACKS):
+        verdict.rollbacks[str(json.loads(row.rollback)["outcome"])] += 1
+
+
+def _began_late(verdict: Verdict, which: str, body: Body, what: str, frozen: Frozen) -> None:
+    if any(body.pid in pids and 0 <= body.at_ns - until_ns < AFTER_A_FREEZE_NS for pids, _, until_ns in frozen):
         verdict.after_a_freeze += 1
-        return
-    late_ms = (at_ns - step["stored_ns"]) // 1_000_000
-    verdict.after_commit.append(
-        f"{step['instance_id']} run {step['run']} {step['key']}: attempt {attempt} in process {pid}, "
-        f"{late_ms} ms after attempt {step['attempts']} of {step['worker']} was stored"
-    )
+    else:
+        verdict.after_commit.append(f"{which}: attempt {body.attempt} in process {body.pid}, {what}")
 
 
-def _bodies(folder: Path) -> tuple[dict[str, list[tuple[int, int, int]]], set[tuple[str, int]]]:
-    """(when, process, attempt) of each body that began, by idempotency key; and the attempts that ended."""
-    began: dict[str, list[tuple[int, int, int]]] = {}
-    ended: set[tuple[str, int]] = set()
+def _notes(folder: Path) -> Notes:
+    notes = Notes()
     for path in folder.glob("bodies-*"):
         for line in path.read_text().splitlines():
             word, at_ns, pid, key, attempt = line.split()
+            body = Body(int(at_ns), int(pid), int(attempt))
             if word == "began":
-                began.setdefault(key, []).append((int(at_ns), int(pid), int(attempt)))
+                notes.began.setdefault(key, []).append(body)
+            elif word == "ended":
+                notes.ended.add((key, body.attempt))
+            elif word == "undoing":
+                notes.undoing.setdefault(key, []).append(body)
             else:
-                ended.add((key, int(attempt)))
-    return began, ended
+                notes.undone.add(key)
+    return notes
 
 
-def _steps(connection: Connection, postgres: bool) -> Iterator[tuple[str, Any]]:
-    """Every `step.do` in the journal with its idempotency key and the moment it was stored."""
+def _steps(connection: Connection, postgres: bool) -> Iterator[dict[str, Any]]:
+    """Every `step.do` and handler in the journal, with the idempotency key of the step and the moment it was stored."""
     stored = "extract(epoch FROM pg_xact_commit_timestamp(s.xmin)) * 1000" if postgres else "s.ended_at + 100"
     for row in connection.execute(text(_STEPS.format(stored=stored))):
         step = dict(row._mapping)
         step["stored_ns"] = int(float(step["stored_ms"]) * 1_000_000)
-        key = idempotency_key(step["workflow"], step["id"], step["created_at"], step["run"], step["key"])
-        yield key, step
+        step["undoes"] = split_key(step["key"])[0] == StepKind.ROLLBACK
+        step["idempotency_key"] = _idempotency_key(row)
+        yield step
+
+
+def _idempotency_key(row: Any) -> str:
+    """Of the step that a row is about; a handler is told that of the step it undoes."""
+    key = step_key(StepKind.DO, *split_key(row.key)[1:])
+    return idempotency_key(row.workflow, row.id, row.created_at, row.run, key)
 
 
 _INSTANCE = text("SELECT status, output, error FROM orchestrator_instances WHERE id = :id")
 _STEPS = """
-    SELECT s.instance_id, s.run, s.key, s.error, s.attempts, s.worker, i.workflow, i.instance_id AS id, i.created_at,
+    SELECT s.run, s.key, s.error, s.attempts, s.worker, i.workflow, i.instance_id AS id, i.created_at,
         {stored} AS stored_ms
-    FROM orchestrator_steps s JOIN orchestrator_instances i ON i.id = s.instance_id WHERE s.key LIKE 'do:%'
+    FROM orchestrator_steps s JOIN orchestrator_instances i ON i.id = s.instance_id
+    WHERE s.key LIKE 'do:%' OR s.key LIKE 'rollback:%'
 """
+_KEYS = text("""
+    SELECT DISTINCT i.instance_id AS id, i.workflow, i.created_at, s.run, s.key FROM orchestrator_instances i JOIN (
+        SELECT instance_id, run, key FROM orchestrator_steps UNION SELECT instance_id, run, key FROM orchestrator_attempts
+    ) s ON s.instance_id = i.id WHERE s.key LIKE 'do:%' OR s.key LIKE 'rollback:%'
+""")
+_ROLLBACKS = text("SELECT rollback FROM orchestrator_instances WHERE rollback IS NOT NULL")

@@ -44,7 +44,7 @@ def left_behind(connection: Connection, pk: int) -> list[str]:
     if attempts := _rows(connection, opened, pk):
         found.append(f"attempts are left: {[(a['key'], a['attempt'], a['state']) for a in attempts]}")
     streams = _rows(connection, "SELECT * FROM orchestrator_streams WHERE owner_id = :id AND state <> 'dropped'", pk)
-    results = _rows(connection, "SELECT result FROM orchestrator_steps WHERE instance_id = :id", pk)
+    results = _rows(connection, _OUTPUTS, pk)
     kept = {info.stream for row in results if (info := stream_info(row["result"])) is not None}
     if {stream["id"] for stream in streams} != kept or any(stream["state"] != "complete" for stream in streams):
         found.append(f"streams are left: {[dict(stream) for stream in streams]}, and the journal has {kept}")
@@ -114,6 +114,12 @@ def _rows(connection: Connection, query: str, pk: int) -> list[Any]:
     found: list[Row[Any]] = list(connection.execute(text(query), {"id": pk}))
     return [row._mapping for row in found]
 
+
+_OUTPUTS = """
+    SELECT s.result FROM orchestrator_steps s JOIN orchestrator_instances i ON i.id = s.instance_id AND i.run = s.run
+    WHERE i.id = :id
+"""
+"""What an earlier run had streamed went with it."""
 
 _CROWD = """
     INSERT INTO orchestrator_instances
