@@ -124,6 +124,7 @@ def collect(activation: Activation, error: BaseException | None = None) -> NoRet
             error=stored,
             ring_at=now + runtime.patience_ms,
             now=now,
+            version=activation.version,
         )
         return made
 
@@ -281,7 +282,8 @@ def end(activation: Activation) -> None:
 def fail(activation: Activation, error: BaseException) -> None:
     """The rollback can't go on; the instance ends as it would have, with what it is undone for."""
     plan = Plan.read(activation.claim.rollback)
-    log.error("the rollback of %s failed: %s", activation.identity, type(error).__name__)
+    identity = activation.identity
+    log.error("the rollback of %s/%s failed: %s", identity.workflow, identity.instance_id, type(error).__name__)
     _end(activation, plan, plan.text(outcome="failed", failure=encode_error(error)))
 
 
@@ -293,6 +295,7 @@ def _end(activation: Activation, plan: Plan, text: str | None) -> None:
         ended = instances.end_rollback(
             connection, id=identity.pk, fence=activation.fence, status=plan.ends, rollback=text, now=now,
             keep_ms=runtime.settings.keep_ms(errored=plan.ends == InstanceStatus.ERRORED),
+            version=activation.version,
         )  # fmt: skip
         if ended:
             publishing.note(runtime.settings, connection, identity.pk, publishing.ENDED[InstanceStatus(plan.ends)], now)

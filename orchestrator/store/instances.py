@@ -99,12 +99,13 @@ _REQUEST_ROLLBACK = Statement("""
 """)
 _BEGIN_ROLLBACK = Statement("""
     UPDATE @instances SET holder = NULL, status = CASE status WHEN 'waitingForPause' THEN status ELSE 'rollingBack' END,
-        rollback = :rollback, error = coalesce(:error, error), ring_at = :ring_at, lost = 0, modified_at = :now
+        rollback = :rollback, error = coalesce(:error, error), ring_at = :ring_at, lost = 0, modified_at = :now,
+        version = coalesce(:version, version)
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 _END_ROLLBACK = Statement(f"""
     UPDATE @instances SET holder = NULL, status = :status, rollback = :rollback, ring_at = NULL, ended_at = :now,
-        modified_at = :now, {_EXPIRES}
+        modified_at = :now, version = coalesce(:version, version), {_EXPIRES}
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL
 """)
 # A fence whose claim was let go stands until the next claim, and is worth nothing: who let go without hearing of it, as
@@ -293,17 +294,35 @@ def request_rollback(connection: Connection, id: int, *, rollback: str, ring_at:
 
 
 def begin_rollback(
-    connection: Connection, *, id: int, fence: int, rollback: str, error: str | None, ring_at: int, now: int
+    connection: Connection,
+    *,
+    id: int,
+    fence: int,
+    rollback: str,
+    error: str | None,
+    ring_at: int,
+    now: int,
+    version: str | None = None,
 ) -> bool:
     """Let go of an instance that is to be undone."""
     values = {"id": id, "fence": fence, "rollback": rollback, "error": error, "ring_at": ring_at, "now": now}
+    values["version"] = version
     return _BEGIN_ROLLBACK(connection, values).rowcount == 1
 
 
 def end_rollback(
-    connection: Connection, *, id: int, fence: int, status: str, rollback: str | None, now: int, keep_ms: int
+    connection: Connection,
+    *,
+    id: int,
+    fence: int,
+    status: str,
+    rollback: str | None,
+    now: int,
+    keep_ms: int,
+    version: str | None = None,
 ) -> bool:
     values = {"id": id, "fence": fence, "status": status, "rollback": rollback, "now": now, "keep_ms": keep_ms}
+    values["version"] = version
     values["errored"] = int(status == InstanceStatus.ERRORED)
     return _END_ROLLBACK(connection, values).rowcount == 1 and note_ended(connection, id, status=status, now=now)
 

@@ -48,6 +48,15 @@ def test_an_instance_shows_the_version_it_ran_on(bench: Bench) -> None:
     assert bench.rows("SELECT 1 FROM @changes") == []
 
 
+def test_an_instance_that_is_undone_at_once_shows_its_version_too(bench: Bench) -> None:
+    class Saga(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.do("charge", lambda: None, rollback=lambda output: None)
+            raise ValueError("over")
+
+    assert bench.run(Saga).describe().versions == [version_of(bench.registry["saga"])]
+
+
 def test_an_instance_that_goes_on_with_other_code_shows_both_the_present_one_last(bench: Bench) -> None:
     old, new = first(), second()
     instance = bench.run(old)

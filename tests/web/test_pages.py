@@ -82,12 +82,34 @@ def test_what_is_not_shown_of_a_long_value_is_counted(http: FlaskClient, stub: S
     assert "5,002 more characters are not shown here" in shown
 
 
-def test_of_very_many_steps_the_last_are_shown_and_the_others_counted(http: FlaskClient, stub: StubClient) -> None:
-    stub.add(detail(status="running", steps=[step(f"step {number}") for number in range(250)]))
+def test_very_many_steps_are_shown_two_hundred_at_a_time_the_newest_first(http: FlaskClient, stub: StubClient) -> None:
+    stub.add(detail(status="running", steps=[step(f"step {number}") for number in range(1, 1251)]))
+
     response = http.get(O1)
-    assert "50 earlier steps are not shown" in words(Page(response.text).text)
-    assert "step 249" in response.text
-    assert ">step 49<" not in response.text
+    newest = Page(response.text)
+    (earlier,) = newest.links("last=")
+    before = page(http, earlier.partition("#")[0])
+    (first,) = [page(http, f"{O1}?last=50")]
+
+    assert "Steps 1,051 to 1,250 of 1,250" in words(newest.text)
+    assert "1,250 of 1,250 steps completed" in words(newest.text)
+    assert "step 1250" in newest.text
+    assert "step 1050" not in newest.text
+    assert "Steps 851 to 1,050 of 1,250" in words(before.text)
+    assert {"step-851", "step-1050"} <= set(before.ids)
+    assert "Steps 1 to 50 of 1,250" in words(first.text)
+    assert not first.links("last=")
+    assert "Newest steps" in first.text
+    assert len(response.data) < 1_400 * 200
+
+
+def test_what_undoes_a_step_is_told_from_it_and_not_counted_as_one(http: FlaskClient, stub: StubClient) -> None:
+    stub.add(detail(status="terminated", steps=[step("charge"), step("charge", kind="rollback", status="errored")]))
+
+    shown = words(page(http, O1).text)
+
+    assert "1 of 1 step completed" in shown
+    assert "undo charge rollback · errored" in shown
 
 
 @pytest.mark.parametrize(("status", "live"), [("running", True), ("waiting", True), ("complete", False)])

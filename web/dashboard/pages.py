@@ -37,6 +37,8 @@ class Filter(Body):
 class Look(Body):
     run: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """An earlier run instead of the current one."""
+    last: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """The number of the last step that is shown; the newest unless it is given."""
     did: str = ""
 
 
@@ -110,7 +112,7 @@ def instance_page(
     look = look or Look()
     handle = workflow_client(workflow).get(instance_id)
     detail, runs = handle.describe(look.run), handle.runs()
-    now, steps = _clock.now_ms(), presenters.last_steps(detail)
+    now, shown = _clock.now_ms(), presenters.some_steps(detail, look.last)
     allowed = for_caller(detail.allowed_actions)
     current = detail.run == runs[-1].run
     page = render_template(
@@ -119,8 +121,7 @@ def instance_page(
         runs=runs,
         current=current,
         live=current and not presenters.is_finished(detail.status),
-        steps=steps,
-        hidden_steps=len(detail.steps) - len(steps),
+        shown=shown,
         may_send=SEND_EVENT.name in allowed,
         may_restart="restart" in allowed,
         headline=presenters.headline(detail, now) if current else presenters.past(detail, now),

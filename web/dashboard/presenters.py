@@ -167,11 +167,12 @@ def past(detail: InstanceDetail, now_ms: int) -> str:
 
 
 def progress(detail: InstanceDetail) -> str:
-    """`7 of 9 steps completed, 3 retries`."""
-    completed = sum(step.status == "complete" for step in detail.steps)
-    retries = sum(max(0, step.attempts - 1) for step in detail.steps)
-    known = len(detail.steps)
-    words = f"{completed} of {known} {'step' if known == 1 else 'steps'} completed"
+    """`7 of 9 steps completed, 3 retries`; what undoes steps is no step of the author's."""
+    asked = [step for step in detail.steps if step.kind != "rollback"]
+    completed = sum(step.status == "complete" for step in asked)
+    retries = sum(max(0, step.attempts - 1) for step in asked)
+    known = len(asked)
+    words = f"{completed:,} of {known:,} {'step' if known == 1 else 'steps'} completed"
     return f"{words}, {retries} {'retry' if retries == 1 else 'retries'}" if retries else words
 
 
@@ -179,8 +180,10 @@ def buttons(allowed: Sequence[str]) -> list[Action]:
     return [action for name, action in ACTIONS.items() if name in allowed]
 
 
-def last_steps(detail: InstanceDetail) -> list[StepView]:
-    return list(detail.steps[-SHOWN_STEPS:])
+def some_steps(detail: InstanceDetail, last: int | None) -> range:
+    """The places of the steps that are shown: those up to number `last`, or the newest."""
+    end = len(detail.steps) if last is None else min(last, len(detail.steps))
+    return range(max(0, end - SHOWN_STEPS), end)
 
 
 def awaited_event(steps: Sequence[StepView]) -> str:
