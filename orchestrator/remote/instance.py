@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import builtins
 import json
-import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from orchestrator.client import InstanceState
@@ -27,11 +27,12 @@ from orchestrator.serialization import encode
 from orchestrator.statuses import FINITE, InstanceStatus
 
 if TYPE_CHECKING:
+    import httpx
+
     from orchestrator.authoring.workflow import Definition
     from orchestrator.remote.root import RemoteClient
 
 R = TypeVar("R")
-FIRST_LOOK_S, LAST_LOOK_S = 0.05, 1.0
 LONGEST_WAIT_S = 25.0
 """A server lets nobody wait much longer in one request."""
 MAX_RUN = 2**31 - 1
@@ -111,8 +112,7 @@ class RemoteInstance:
         key_of(name, count, type, of="a step")
         optional_whole(attempt, "attempt", least=1)
         query = {"name": step_label(name, count), "type": type, "attempt": attempt}
-        with self._must_be_there():
-            response = self._transport.send("GET", *self._place, "step", query=query)
+        response = self._answer("GET", "step", query=query)
         if response.headers.get("content-type", "").startswith("application/octet-stream"):
             return RemoteStepOutput("complete", None, None, None, RemoteByteStream(response.content))
         return record(RemoteStepOutput, response.json())
@@ -133,8 +133,7 @@ class RemoteInstance:
         timeout = seconds(timeout)
         until = None if timeout is None else monotonic() + timeout
         while True:
-            wait_s = LONGEST_WAIT_S if until is None else max(0.0, min(LONGEST_WAIT_S, until - monotonic()))
-            state = _state(self._ask("GET", "wait", query={"timeout": round(wait_s, 3)}, wait_s=wait_s))
+            state = _state(self._ask("GET", "wait", **_patience(until)))
             if state.status in FINITE:
                 return output_of(state, self.workflow, self.id, adapter)
             if until is not None and monotonic() >= until:
@@ -142,15 +141,22 @@ class RemoteInstance:
 
     def watch(self, timeout: float | None = None) -> Iterator[InstanceDetail]:
         """The instance's details, anew whenever they have changed, until it has ended. Raises ResultTimeout."""
+        timeout = seconds(timeout)
+        until = None if timeout is None else monotonic() + timeout
+        response = self._answer("GET")
         seen: int | None = None
-        for _ in _looks(seconds(timeout)):
-            detail = self.describe()
-            if detail.version != seen:
-                seen = detail.version
-                yield detail
-            if detail.status in FINITE:
-                return
-        raise too_late(self.workflow, self.id, timeout)
+        while True:
+            if response.status_code != HTTPStatus.NOT_MODIFIED:
+                detail = record(InstanceDetail, response.json())
+                if detail.version != seen:  # what the reader may do can change while the instance does not
+                    seen = detail.version
+                    yield detail
+                if detail.status in FINITE:
+                    return
+            if until is not None and monotonic() >= until:
+                raise too_late(self.workflow, self.id, timeout)
+            known = response.headers.get("etag", "")
+            response = self._answer("GET", "wait", **_patience(until), headers={"If-None-Match": known})
 
     def subscribe(
         self, *, cursor: int | None = None, filter: Sequence[str] | None = None, timeout: float | None = None
@@ -196,7 +202,7 @@ class RemoteInstance:
         """
         created_at = created_at_of_caller(self.workflow, self.id)
         own = created_at is not None and self.describe().created_at == created_at
-        self._send("DELETE")
+        self._answer("DELETE")
         if own:
             raise InstanceDeleted
 
@@ -206,7 +212,7 @@ class RemoteInstance:
         Raises InvalidEventType, PayloadTooLarge, NotSerializableError.
         """
         text = encode(payload, what=f"The payload of event {check_event_type(type)!r}")
-        self._send("POST", "events", type, body=text)
+        self._answer("POST", "events", type, body=text)
 
     def _act(self, action: str, **more: Any) -> InstanceState:
         return _state(self._ask("PATCH", "status", body=json.dumps({"status": action, **more})))
@@ -215,9 +221,9 @@ class RemoteInstance:
         with self._must_be_there():
             return self._transport.ask(method, *self._place, *below, **how)
 
-    def _send(self, method: str, *below: str, **how: Any) -> None:
+    def _answer(self, method: str, *below: str, **how: Any) -> httpx.Response:
         with self._must_be_there():
-            self._transport.send(method, *self._place, *below, **how)
+            return self._transport.send(method, *self._place, *below, **how)
 
     @property
     def _place(self) -> tuple[str, ...]:
@@ -236,15 +242,7 @@ def _state(answer: dict[str, Any]) -> InstanceState:
     return InstanceState(InstanceStatus(answer["status"]), answer["output"], answer["error"], answer.get("rollback"))
 
 
-def _looks(timeout: float | None) -> Iterator[None]:
-    """Time to look: at once, and at growing intervals."""
-    pause = threading.Event()
-    until = None if timeout is None else monotonic() + timeout
-    pause_s = FIRST_LOOK_S
-    while True:
-        yield
-        left = LAST_LOOK_S if until is None else until - monotonic()
-        if left <= 0:
-            return
-        pause.wait(min(pause_s, left))
-        pause_s = min(pause_s * 1.3, LAST_LOOK_S)
+def _patience(until: float | None) -> dict[str, Any]:
+    """For how long to let the server wait now."""
+    wait_s = LONGEST_WAIT_S if until is None else max(0.0, min(LONGEST_WAIT_S, until - monotonic()))
+    return {"query": {"timeout": round(wait_s, 3)}, "wait_s": wait_s}

@@ -120,7 +120,7 @@ class Transport:
             if tries_left and again and _passes(response):
                 self._pause(self._pause_s(TRIES - 1 - tries_left, response.headers.get("Retry-After")))
                 continue
-            if response.status_code >= 400 or response.is_redirect:
+            if response.status_code >= 300 and response.status_code != HTTPStatus.NOT_MODIFIED:
                 raise error_in(response.status_code, response.headers, response.content, self.url)
             return response
         raise AssertionError("the last try returns or raises")

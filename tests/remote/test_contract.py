@@ -161,6 +161,35 @@ def test_watching_shows_each_change_once_and_ends_with_the_instance(both: Both, 
     assert seen == ["queued", "waiting", "complete"]
 
 
+def test_watching_costs_a_request_for_each_change_and_none_while_nothing_happens(both: Both) -> None:
+    order = both.remote.workflow("orders").create()
+    both.bench.work()
+    asked: list[str] = []
+    send = both.remote.transport.send
+
+    def counted(method: str, *segments: str, **how: Any) -> Any:
+        asked.append(segments[-1])
+        return send(method, *segments, **how)
+
+    watching = order.watch(timeout=30)
+    order._transport.send = counted  # type: ignore[method-assign]
+    assert next(watching).status == "waiting"
+    later = threading.Timer(0.5, lambda: both.local.workflow("orders").get(order.id).terminate())
+    later.start()
+    assert [detail.status for detail in watching] == ["terminated"]
+    later.join()
+    assert asked == [order.id, "wait"]
+
+
+def test_an_instance_that_does_not_change_is_not_told_again(both: Both) -> None:
+    order = both.remote.workflow("orders").create()
+    both.bench.work()
+    watching = order.watch(timeout=0.4)
+    assert next(watching).status == "waiting"
+    with pytest.raises(ResultTimeout):
+        next(watching)
+
+
 def test_a_result_is_waited_for(both: Both, client: AnyClient) -> None:
     order = client.workflow("orders").create()
     results: list[Any] = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
-from flask import jsonify, request, url_for
+from flask import Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
+from orchestrator.client import Instance
 from orchestrator.errors import (
     ActionNotAllowed,
     CannotRestart,
@@ -120,9 +122,7 @@ def create_instance(workflow: str) -> ResponseReturnValue:
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """304 for an `If-None-Match` with the ETag it still has."""
     query = read_query(RunQuery)
-    response = jsonify(shapes.detail(workflow_client(workflow).get(instance_id).describe(query.run)))
-    response.add_etag()
-    return response.make_conditional(request)
+    return _tagged(workflow_client(workflow).get(instance_id).describe(query.run)).make_conditional(request)
 
 
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>/runs")
@@ -134,12 +134,17 @@ def list_runs(workflow: str, instance_id: str) -> ResponseReturnValue:
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>/wait")
 @takes(InstanceDetail, query=WaitQuery, refuses=(InstanceNotFound,))
 def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
-    """The instance as soon as it has ended, or as it is when the time is up: look at its status."""
+    """The instance as soon as it has ended, or as it is when the time is up: look at its status.
+
+    With `If-None-Match` as soon as it is not as its reader knows it, or 304 when the time is up.
+    """
     query = read_query(WaitQuery)
     instance = workflow_client(workflow).get(instance_id)
+    if request.if_none_match:
+        return _changed(instance, query.timeout)
     with contextlib.suppress(InstanceErrored, InstanceTerminated, ResultTimeout):
         instance.result(query.timeout, type=Any)
-    return jsonify(shapes.detail(instance.describe()))
+    return _tagged(instance.describe())
 
 
 @api.patch("/workflows/<workflow>/instances/<instance:instance_id>/status")
@@ -153,3 +158,19 @@ def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     workflow_client(workflow).get(instance_id).delete()
     return "", 204
+
+
+def _changed(instance: Instance, timeout_s: float) -> ResponseReturnValue:
+    """As soon as it is not what the request knows; 304 where that is not in time, or nothing more will change."""
+    with contextlib.suppress(ResultTimeout):
+        for detail in instance.watch(timeout_s):
+            response = _tagged(detail).make_conditional(request)
+            if response.status_code != HTTPStatus.NOT_MODIFIED:
+                return response
+    return response
+
+
+def _tagged(detail: InstanceDetail) -> Response:
+    response = jsonify(shapes.detail(detail))
+    response.add_etag()
+    return response
