@@ -6,7 +6,7 @@ that adds its numbers, so both happen or neither. What such a run has streamed f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ from orchestrator.store.rollups import HOUR_MS
 from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
 
 RUNS = 100
+AT_ONCE = 10
+"""So many journals are read at once: those of short runs cost less to read than to ask for, long ones take memory."""
 STEPS = 5000
 """As much as is counted in one transaction, about."""
 LEASE, LEASE_MS = "rollups", 30_000
@@ -91,8 +93,7 @@ def _read(connection: Connection) -> tuple[list[Any], dict[Key, Cell]]:
     cells: dict[Key, Cell] = {}
     names: dict[tuple[int, str], set[str]] = {}
     seen = 0
-    for run in rollups.pending(connection, RUNS):
-        steps = rollups.steps(connection, run.instance, run.run)
+    for run, steps in _with_steps(connection):
         runs.append(run)
         _add_run(cells, run)
         for key, row in _own(steps, run):
@@ -110,6 +111,17 @@ def _read(connection: Connection) -> tuple[list[Any], dict[Key, Cell]]:
         if seen >= STEPS:
             break
     return runs, cells
+
+
+def _with_steps(connection: Connection) -> Iterator[tuple[Any, list[Any]]]:
+    pending = rollups.pending(connection, RUNS)
+    for start in range(0, len(pending), AT_ONCE):
+        some = pending[start : start + AT_ONCE]
+        found: dict[tuple[int, int], list[Any]] = {(run.instance, run.run): [] for run in some}
+        for row in rollups.steps(connection, list(found)):
+            found[row.instance_id, row.run].append(row)
+        for run in some:
+            yield run, found[run.instance, run.run]
 
 
 def _own(steps: Iterable[Any], run: Any) -> Iterable[tuple[str, Any]]:

@@ -28,8 +28,9 @@ _TAKE = Statement("""
         (SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {json_rows})
 """)
 _STEPS = Statement("""
-    SELECT key, attempts, started_at, ended_at, error IS NULL AS succeeded FROM @steps
-    WHERE instance_id = :instance AND run = :run
+    SELECT s.instance_id, s.run, s.key, s.attempts, s.started_at, s.ended_at, s.error IS NULL AS succeeded
+    FROM {json_rows} JOIN @steps s
+        ON s.instance_id = CAST(value ->> 0 AS bigint) AND s.run = CAST(value ->> 1 AS bigint)
 """)
 _STEP_NAMES = Statement("SELECT DISTINCT step FROM @rollups WHERE hour = :hour AND workflow = :workflow")
 _ADD = Statement(f"""
@@ -73,8 +74,9 @@ def take(connection: Connection, runs: Sequence[tuple[int, int]]) -> bool:
     return _TAKE(connection, rows=json.dumps(runs)).rowcount == len(runs)
 
 
-def steps(connection: Connection, instance: int, run: int) -> Sequence[Row]:
-    return _STEPS(connection, instance=instance, run=run).all()
+def steps(connection: Connection, runs: Sequence[tuple[int, int]]) -> Sequence[Row]:
+    """The journals of runs (instance, run)."""
+    return _STEPS(connection, rows=json.dumps(runs)).all()
 
 
 def step_names(connection: Connection, hour: int, workflow: str) -> set[str]:
