@@ -59,6 +59,10 @@ class Settings(BaseSettings):
         description="Where `orchestrator listen` takes messages from, as a broker's URL; Celery's broker if not given.",
     )
     listen_queue: str = Field("orchestrator.inbox", description="The queue that `orchestrator listen` takes them from.")
+    answer_memory_ms: int = Field(
+        86_400_000, gt=0, description="How long the answer to a request with an Idempotency-Key is kept."
+    )
+    audit_retention: str = Field("400 days", description='How long the log of changes is kept. "forever" keeps it.')
     message_memory_ms: int = Field(
         7 * 24 * 3_600_000,
         gt=0,
@@ -156,6 +160,10 @@ class Settings(BaseSettings):
     @property
     def keep_aggregates_ms(self) -> int:
         return kept_ms(self.aggregates_retention, "retention") or 0
+
+    @property
+    def audit_keep_ms(self) -> int:
+        return kept_ms(self.audit_retention, "audit_retention") or 0
 
     @property
     def celery_broker_url(self) -> str | None:

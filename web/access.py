@@ -16,6 +16,7 @@ from orchestrator.client import TokenView
 from orchestrator.clock import monotonic
 from orchestrator.errors import Forbidden, OrchestratorError, TooManyFailures, Unauthorized
 from web.permits import caller, role_needed
+from web.repeats import REPLAYED
 from web.security import SAFE_METHODS, request_id
 from web.services import client, services
 
@@ -112,9 +113,10 @@ def _record(response: Response) -> Response:
     if token is None and services().settings.who == "tokens":
         return response  # nobody we know, and nothing was done: others must not be able to fill the log
     actor = f"token {token.id} ({token.name})" if token is not None else f"address {request.remote_addr or 'local'}"
+    result = f"{response.status_code} replayed" if REPLAYED in response.headers else str(response.status_code)
     action = f"{request.method} {request.endpoint.rpartition('.')[2]}"
     try:
-        client().access.record(actor, action, request.path, str(response.status_code), request_id())
+        client().access.record(actor, action, request.path, result, request_id())
     except OrchestratorError:
         logger.exception("%s by %s could not be written into the log of changes", action, actor)
     return response

@@ -24,6 +24,8 @@ class Contract:
     """Other media types that it may answer with."""
     location: bool
     refuses: tuple[type[OrchestratorError], ...]
+    secret: bool
+    """Whether what it answers must be stored nowhere."""
 
 
 def takes(
@@ -35,11 +37,12 @@ def takes(
     media: tuple[str, ...] = (),
     location: bool = False,
     refuses: tuple[type[OrchestratorError], ...] = (),
+    secret: bool = False,
 ) -> Callable[[View], View]:
     """Marks a view. What every route may refuse (a token, a field, a path) need not be named."""
 
     def mark(view: View) -> View:
-        view.contract = Contract(answer, status, query, body, media, location, refuses)  # type: ignore[attr-defined]
+        view.contract = Contract(answer, status, query, body, media, location, refuses, secret)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -37,8 +37,8 @@ def _known(error: OrchestratorError) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         # Browsers ask for a password, which is the token; programs know what to do.
         response.headers["WWW-Authenticate"] = 'Basic realm="orchestrator"' if not _for_programs() else "Bearer"
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
-        wait_s = getattr(error, "retry_after_s", None)
+    wait_s = getattr(error, "retry_after_s", None)
+    if wait_s is not None or status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response.headers["Retry-After"] = str(RETRY_AFTER_S if wait_s is None else max(math.ceil(wait_s), 1))
     return response
 

@@ -12,6 +12,7 @@ from flask import Flask
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
+from orchestrator.conditions import AnswerLost, KeyReused, RequestInProgress
 from orchestrator.errors import (
     Forbidden,
     InvalidInstanceId,
@@ -24,7 +25,9 @@ from orchestrator.errors import (
 from orchestrator.names import MAX_ADDRESS, MAX_EVENT_TYPE, MAX_WORKFLOW_NAME
 from web.contract import Contract, contract_of
 from web.refusals import InvalidRequest, MalformedRequest, UnsupportedMediaType
+from web.repeats import HEADER, MAX_KEY, REPLAYED
 from web.schemas import REF, of_answer, of_body, of_query
+from web.security import SAFE_METHODS
 from web.statuses import status_of
 
 PREFIX = "/api/v1"
@@ -51,8 +54,15 @@ PATH = {
     "event_type": _NAMED | {"maxLength": MAX_EVENT_TYPE},
     "message_id": {"type": "integer", "minimum": 0},
 }
+IDEMPOTENCY_KEY = {
+    "name": HEADER,
+    "in": "header",
+    "description": "Sent again with the same key, the request is not carried out again and gets the first answer.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"},
+}
 ALWAYS = (Unauthorized, Forbidden, TooManyFailures, InvalidRequest)
 WITH_BODY = (MalformedRequest, UnsupportedMediaType)
+WITH_KEY = (RequestInProgress, AnswerLost, KeyReused)
 WITH_WORKFLOW = (WorkflowNotFound, InvalidWorkflowName)
 
 
@@ -111,6 +121,8 @@ def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any
     ]
     if contract.query is not None:
         parameters += of_query(contract.query, schemas)
+    if _takes_key(rule, contract):
+        parameters.append(IDEMPOTENCY_KEY)
     if parameters:
         operation["parameters"] = parameters
     if contract.body is not None:
@@ -137,6 +149,9 @@ def _responses(rule: Rule, contract: Contract, schemas: dict[str, Any]) -> dict[
         good["content"] |= {media: {} for media in contract.media}
     if contract.location:
         good["headers"] = {"Location": {"required": True, "schema": {"type": "string"}}}
+    if _takes_key(rule, contract):
+        replayed = {"description": "`true` if it was answered before.", "schema": {"const": "true"}}
+        good["headers"] = good.get("headers", {}) | {REPLAYED: replayed}
     responses = {str(contract.status): good}
     if follows:
         responses["204"] = {"description": "It has ended, and there is nothing more to tell."}
@@ -157,11 +172,17 @@ def _errors(rule: Rule, contract: Contract) -> list[type[OrchestratorError]]:
         errors += ALWAYS
     if contract.body is not None:
         errors += WITH_BODY
+    if _takes_key(rule, contract):
+        errors += WITH_KEY
     if "workflow" in rule.arguments:
         errors += WITH_WORKFLOW
     if "instance_id" in rule.arguments:
         errors.append(InvalidInstanceId)
     return errors
+
+
+def _takes_key(rule: Rule, contract: Contract) -> bool:
+    return not contract.secret and not (rule.methods or set()) <= SAFE_METHODS
 
 
 def _status(error: type[OrchestratorError]) -> int:

@@ -8,16 +8,19 @@ from orchestrator.client.outputs import StepOutput
 from orchestrator.client.root import Client, load_doorbell
 from orchestrator.client.subscription import InstanceEvent, Subscription
 from orchestrator.client.workflow import WorkflowClient
+from orchestrator.engine.answers import Answer, Claimed
 from orchestrator.engine.jobs import BulkJob
 
 __all__ = [
     "ROLES",
     "Access",
+    "Answer",
     "AuditEntry",
     "BatchCreated",
     "BatchDeleted",
     "BatchError",
     "BulkJob",
+    "Claimed",
     "Client",
     "Instance",
     "InstanceEvent",

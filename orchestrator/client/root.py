@@ -16,6 +16,7 @@ from orchestrator.client.inbox import MessageActions
 from orchestrator.client.workflow import WorkflowClient
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, SilentDoorbell
 from orchestrator.engine.admission import Desk
+from orchestrator.engine.answers import Answers
 from orchestrator.errors import SettingsError, WorkflowNotFound
 from orchestrator.inspection import AggregateRow, InstanceView, ScheduleView, WorkflowView
 from orchestrator.names import check_workflow_name
@@ -133,6 +134,11 @@ class Client(MessageActions):
     def access(self) -> Access:
         """Tokens for the REST interface, and the log of changes."""
         return Access(self)
+
+    @property
+    def answers(self) -> Answers:
+        """What requests with a key of their own were answered."""
+        return Answers(self.desk)
 
     def reading(self) -> Any:
         return self.desk.database.read()

@@ -1,5 +1,4 @@
-"""Removes instances and numbers that were kept for long enough, and what removed ones have left, a little at a time,
-beside the work."""
+"""Removes what was kept for long enough, and what removed instances have left, a little at a time, beside the work."""
 
 from __future__ import annotations
 
@@ -8,7 +7,7 @@ from sqlalchemy import Connection
 from orchestrator.engine import jobs
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.runtime import Runtime
-from orchestrator.store import agenda, instances, removals, rollups
+from orchestrator.store import access, agenda, answers, instances, removals, rollups
 
 BATCH = 100
 """Instances to remove in one transaction."""
@@ -24,6 +23,12 @@ def tidy(runtime: Runtime) -> bool:
     more = False
     if due.jobs is not None and due.jobs <= now:
         more = jobs.go_on(Desk(database, runtime.settings, runtime.doorbell, runtime.notifier))
+    last_answer = now - runtime.settings.answer_memory_ms
+    if due.answers is not None and due.answers < last_answer:
+        more = database.statement(lambda c: answers.forget(c, last_answer, ROWS)) == ROWS or more
+    last_entry = now - runtime.settings.audit_keep_ms
+    if due.audit is not None and due.audit < last_entry:
+        more = database.statement(lambda c: access.forget_audit(c, last_entry, ROWS)) == ROWS or more
     if due.expiries is not None and due.expiries <= now:
         more = database.transaction(lambda c: _expire(c, now)) == BATCH or more
         due_removals: int | None = 0

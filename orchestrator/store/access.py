@@ -26,6 +26,9 @@ _RECORD = Statement("""
 _AUDIT = Statement("""
     SELECT id, at, actor, action, target, result, request_id FROM @audit WHERE id < :before ORDER BY id DESC LIMIT :limit
 """)
+_FORGET = Statement("""
+    DELETE FROM @audit WHERE id IN (SELECT id FROM @audit WHERE at < :before ORDER BY id LIMIT :limit)
+""")
 
 
 def create_token(connection: Connection, **row: Any) -> None:
@@ -55,3 +58,8 @@ def record(connection: Connection, **row: Any) -> None:
 def audit(connection: Connection, *, before: int, limit: int) -> Sequence[Row]:
     """Newest first."""
     return _AUDIT(connection, before=before, limit=limit).all()
+
+
+def forget_audit(connection: Connection, before: int, limit: int) -> int:
+    """How many of the oldest entries went."""
+    return _FORGET(connection, before=before, limit=limit).rowcount

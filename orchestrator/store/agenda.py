@@ -24,7 +24,9 @@ _HOUSEWORK = Statement("""
     SELECT (SELECT min(expires_at) FROM @instances WHERE expires_at IS NOT NULL) AS expiries,
         (SELECT min(id) FROM @removals) AS removals,
         (SELECT min(run_at) FROM @jobs) AS jobs,
-        (SELECT min(hour) FROM @rollups) AS numbers
+        (SELECT min(hour) FROM @rollups) AS numbers,
+        (SELECT min(at) FROM @answers) AS answers,
+        (SELECT at FROM @audit ORDER BY id LIMIT 1) AS audit
 """)
 
 
@@ -34,6 +36,6 @@ def upcoming(connection: Connection) -> Row:
 
 
 def housework(connection: Connection) -> Row:
-    """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on, and
-    the oldest hour there are numbers of."""
+    """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on, the
+    oldest hour there are numbers of, and when the oldest stored answer and the oldest entry of the log of changes are of."""
     return _HOUSEWORK(connection).one()

@@ -29,6 +29,7 @@ from orchestrator.errors import DatabaseUnavailable, SettingsError
 from orchestrator.store.group_commit import GroupCommit
 
 T = TypeVar("T")
+Part = Callable[[Connection], None]
 
 _BUSY_S = 10
 _SQLITE_PRAGMAS = (
@@ -40,6 +41,12 @@ _SQLITE_PRAGMAS = (
 )
 _CLOCK_SAMPLES, _PROMPT_NS = 5, 2_000_000
 _PG_NOW_MS = text("SELECT extract(epoch FROM clock_timestamp()) * 1000")
+
+
+class _Along(threading.local):
+    """What goes with the next write of a thread."""
+
+    parts: tuple[tuple[Part | None, Part | None], ...] = ()
 
 
 def _data_version(connection: Connection) -> int:
@@ -60,6 +67,7 @@ class Database:
         self.clock: Clock = clock or (SystemClock() if self.is_sqlite else DatabaseClock())
         self._writer: GroupCommit | None = None
         self._pool_size = pool_size
+        self._along = _Along()
         if self.is_sqlite:
             self._make_folder()
             self._reader = self._sqlite_engine(synchronous, pool_size)
@@ -85,14 +93,14 @@ class Database:
         On SQLite several callers' transactions may share one commit, so `work` may run on another thread.
         Raises DatabaseUnavailable, here and below, if the database does not carry it out.
         """
-        with self.told():
-            if self._writer is not None:
-                return self._writer.run(work)
-            with self._engine.begin() as connection:
-                return work(connection)
+        if self._along.parts:
+            return self._together(work)
+        return self._transaction(work)
 
     def statement(self, work: Callable[[Connection], T]) -> T:
         """Run `work`, which executes exactly one statement, durably."""
+        if self._along.parts:
+            return self._together(work)
         with self.told():
             if self._writer is not None:
                 return self._writer.run(work)
@@ -113,6 +121,40 @@ class Database:
     @property
     def dialect(self) -> Dialect:
         return self._reader.dialect
+
+    @contextmanager
+    def along(self, *, before: Part | None = None, after: Part | None = None) -> Iterator[None]:
+        """Within it the first write of this thread that succeeds carries these out in its transaction: before its own
+        work and after it, all of them or none."""
+        given = (before, after)
+        self._along.parts = (*self._along.parts, given)
+        try:
+            yield
+        finally:
+            self._along.parts = tuple(part for part in self._along.parts if part is not given)
+
+    def _together(self, work: Callable[[Connection], T]) -> T:
+        def all_parts(connection: Connection) -> T:
+            for before, _ in parts:
+                if before is not None:
+                    before(connection)
+            result = work(connection)
+            for _, after in parts:
+                if after is not None:
+                    after(connection)
+            return result
+
+        parts = self._along.parts
+        result = self._transaction(all_parts)
+        self._along.parts = ()
+        return result
+
+    def _transaction(self, work: Callable[[Connection], T]) -> T:
+        with self.told():
+            if self._writer is not None:
+                return self._writer.run(work)
+            with self._engine.begin() as connection:
+                return work(connection)
 
     def synchronise_clock(self) -> None:
         """Take the database server's time anew, if it is another host's: of a few answers the one that came fastest, as

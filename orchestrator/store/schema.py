@@ -395,6 +395,21 @@ tokens = Table(  # who may use the REST interface; of the secret only its hash i
     Column("used_at", BigInteger),  # to the minute
 )
 
+answers = Table(  # what requests with an Idempotency-Key were answered, for whoever sends one again
+    PREFIX + "answers",
+    metadata,
+    Column("owner", String(32), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request", String(64), nullable=False),  # hash of its method, path and body
+    Column("claim", String(32), nullable=False),  # whose it is to carry out
+    Column("at", BigInteger, nullable=False),
+    Column("state", String(8), nullable=False),  # working; done, with its changes; answered
+    Column("status", Integer),
+    Column("headers", Text),  # JSON
+    Column("body", Text),
+    Index("ix_orchestrator_answers_at", "at"),
+)
+
 audit = Table(  # every change that somebody asked for, whatever came of it
     PREFIX + "audit",
     metadata,

@@ -39,6 +39,7 @@ ONLY_LOCAL = {
     "Client.desk": "what the local handles write through",
     "Client.reading": "a connection to the database",
     "Client.forget": "what a process remembers of the database",
+    "Client.answers": "a server asks this, of the key of a request",
     "Client.accept_message": "for `orchestrator listen`, which stands at the database",
     "Client.reject_message": "for `orchestrator listen`, which stands at the database",
     "Client.forget_messages": "for the pump of a worker",

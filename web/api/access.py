@@ -41,7 +41,7 @@ def list_tokens() -> ResponseReturnValue:
 
 @api.post("/tokens")
 @needs("admin")
-@takes(answers.CreatedToken, status=201, body=NewToken, refuses=(UsageError, InvalidDuration))
+@takes(answers.CreatedToken, status=201, body=NewToken, refuses=(UsageError, InvalidDuration), secret=True)
 def create_token() -> ResponseReturnValue:
     """The secret is in this answer and nowhere else."""
     new = read_body(NewToken)

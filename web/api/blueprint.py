@@ -6,6 +6,7 @@ from flask import Blueprint, current_app, request
 
 from web.contract import contract_of
 from web.payloads import refuse_query
+from web.repeats import answer_once
 
 api = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -16,3 +17,7 @@ def refuse_unknown_query() -> None:
     contract = contract_of(current_app.view_functions.get(request.endpoint or ""))
     if contract is None or contract.query is None:
         refuse_query()
+
+
+# After the check above: what can't be asked at all takes no key.
+answer_once(api)
