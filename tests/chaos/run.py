@@ -18,7 +18,7 @@ from tests.chaos.report import written
 from tests.chaos.site import open_site
 from tests.chaos.verdict import Verdict, judge
 
-QUIET_S = 180.0
+QUIET_S = 300.0
 """After the last fault everything must come to its end within this, or it is lost."""
 START_S = 60.0
 

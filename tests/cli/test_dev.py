@@ -18,7 +18,7 @@ import pytest
 
 from tests.cli.processes import ORCHESTRATOR, environment
 
-pytestmark = [pytest.mark.process, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.process, pytest.mark.timeout(400)]
 
 APPLICATION = """
 from pydantic import BaseModel

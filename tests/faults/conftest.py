@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from tests.engine.bench import Bench, Bodies
-from tests.processes.workers import QUICK_DEATH, Site, Stage
+from tests.processes.workers import QUICK_DEATH, TEST_S, Site, Stage
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.process)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from orchestrator import Client, Settings
 from orchestrator.application import load_application
 from tasks.embedded import Embedded
-from tests.processes.workers import APP, Site, Stage
+from tests.processes.workers import APP, TEST_S, Site, Stage
 from tests.services import PostgresServer
 
 _numbers = itertools.count(1)
@@ -23,6 +23,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.process)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TEST_S))
 
 
 @dataclass(frozen=True)

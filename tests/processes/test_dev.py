@@ -15,7 +15,7 @@ from orchestrator import Instance
 from tests.cli.processes import ORCHESTRATOR
 from tests.processes.workers import PATIENCE_S, Site, Stage, reaches, until
 
-SLOW_MACHINE_S = 10.0
+SLOW_MACHINE_S = 30.0
 LONG_LEASE_S = 600
 
 

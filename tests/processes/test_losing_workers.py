@@ -14,7 +14,7 @@ from orchestrator import Instance
 from orchestrator.errors import InstanceErrored
 from tests.processes.workers import PATIENCE_S, QUICK_DEATH, Process, Site, Stage, shown_running, until
 
-SLOW_MACHINE_S = 10.0
+SLOW_MACHINE_S = 30.0
 LEASE_AND_PUMP_S = 1.5 + 0.3 + 0.2
 GRACE_S = 5.0
 """How long a worker that is told to stop lets its bodies go on."""

@@ -16,6 +16,10 @@ from tests.processes.app import Chain
 from tests.processes.workers import PATIENCE_S, Site, Stage, reaches, until
 from tests.services import ValkeyServer
 
+REFUSED_S = 0.5
+"""Much less than a try to reach a broker takes at the worst, and more than a commit on a busy machine."""
+SLOW_MACHINE_S = 5.0
+
 
 @pytest.fixture(scope="module")
 def busy_site(lasting_site: Site) -> Site:
@@ -46,9 +50,9 @@ def test_creating_without_a_broker_is_quick_and_loses_nothing(
             took.append(time.monotonic() - began)
         broker.start()
 
-        assert max(took) < 1
         # The first has found out; the others do not try for a while.
-        assert sorted(took)[len(took) // 2] < 0.1
+        assert max(took) < SLOW_MACHINE_S
+        assert sorted(took)[len(took) // 2] < REFUSED_S
         assert [instance.result(PATIENCE_S) for instance in instances] == [1] * 20
 
 

@@ -18,8 +18,10 @@ from tests.cli.processes import ORCHESTRATOR, PYTHON, environment
 from tests.service_process import command
 
 APP = Path(__file__).with_name("app.py")
-PATIENCE_S = 40.0
+PATIENCE_S = 100.0
 """For whatever must come sooner or later, on a machine that has much else to do."""
+TEST_S = 400.0
+"""For a whole test of processes, which waits several times: what does not come is to be said by who waited for it."""
 QUICK_DEATH = {"ORCHESTRATOR_LEASE_MS": "1500", "ORCHESTRATOR_HEARTBEAT_MS": "300", "ORCHESTRATOR_PUMP_MS": "200"}
 """How a test that kills workers wants them: missed soon."""
 
