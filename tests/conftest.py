@@ -8,10 +8,15 @@ import sqlite3
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from pathlib import Path
+from secrets import token_hex
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.services import PostgresServer, ValkeyServer
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Database
 from tests.tracebacks import number_lines
 
 # The developer's own settings must not decide what a test sees; at import, because modules may read them at import.
@@ -60,6 +65,26 @@ def postgres_url(postgres_server: PostgresServer, _postgres_template: str) -> It
     name = f"test_{next(_numbers)}"
     yield postgres_server.create_database(name, _postgres_template)
     postgres_server.drop_database(name)
+
+
+@pytest.fixture(scope="session")
+def _shared_postgres(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[Database]:
+    from orchestrator.store.database import Database
+
+    with closing(Database(postgres_server.create_database(f"shared_{token_hex(4)}", _postgres_template))) as database:
+        yield database
+
+
+@pytest.fixture
+def emptied_postgres_url(_shared_postgres: Database) -> str:
+    """For hundreds of small tests: they share one database, emptied in between."""
+    from orchestrator.store.schema import metadata
+
+    # Before each test and not after it, so that what a failed one has left can still be looked at.
+    _shared_postgres.transaction(
+        lambda connection: [connection.execute(table.delete()) for table in metadata.sorted_tables]
+    )
+    return _shared_postgres.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from markdown_it import MarkdownIt
@@ -129,3 +130,14 @@ def test_the_saga_of_its_page_is_undone_as_it_says(tmp_path: Path, capsys: pytes
 
     printed = capsys.readouterr().out
     assert re.search(r"refunded payment-\w+, because of: the last van has left\nreleased reservation-of-1", printed)
+
+
+def test_the_tests_of_the_page_about_testing_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = ModuleType("page_about_testing")
+    monkeypatch.setitem(sys.modules, page.__name__, page)
+    exec("".join(blocks("docs/testing.md", "python")), page.__dict__)
+    tests = [value for name, value in vars(page).items() if name.startswith("test_")]
+
+    assert len(tests) == 3
+    for test in tests:
+        test()

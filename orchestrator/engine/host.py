@@ -127,10 +127,10 @@ def hurry(runtime: Runtime) -> None:
         ))  # fmt: skip
 
 
-def register(runtime: Runtime) -> None:
+def register(runtime: Runtime, *, with_schedules: bool = True) -> None:
     """Write down which workflows this process knows, and what their classes declare."""
     now = runtime.clock.now_ms()
-    declared = {name: definition.schedules() for name, definition in runtime.registry.items()}
+    declared = {name: definition.schedules() if with_schedules else [] for name, definition in runtime.registry.items()}
 
     def work(connection: Connection) -> None:
         for name, definition in sorted(runtime.registry.items()):  # so that two that start together wait in turn

@@ -36,6 +36,15 @@ _DUE = Statement("""
     WHERE (instance_id, key) IN (SELECT instance_id, key FROM due)
     RETURNING instance_id, queue, due_at
 """)
+_WAITING = Statement("""
+    SELECT t.instance_id, t.key, t.kind, t.event_type, t.due_at, i.workflow, i.instance_id AS id
+    FROM @timers t JOIN @instances i ON i.id = t.instance_id
+    WHERE t.ring_at IS NOT NULL AND i.workflow IN :workflows AND i.status NOT IN ('paused', 'waitingForPause')
+    ORDER BY t.instance_id, t.due_at, t.position
+""", "workflows")  # fmt: skip
+_EXPEDITE = Statement("""
+    UPDATE @timers SET due_at = :now, ring_at = :now WHERE instance_id = :id AND key = :key AND ring_at IS NOT NULL
+""")
 
 
 def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
@@ -72,3 +81,13 @@ def shift(connection: Connection, id: int, *, by: int, now: int, horizon: int) -
 def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row]:
     """(instance_id, queue, due_at) of what comes due within the horizon; asked for again `grace` after it was due."""
     return _DUE(connection, now=now, grace=grace, limit=limit).all()
+
+
+def waiting(connection: Connection, workflows: Sequence[str]) -> Sequence[Row]:
+    """Every timer of these workflows that is not frozen, with its instance (`id` is the name of that): for tests."""
+    return _WAITING(connection, workflows=list(workflows)).all()
+
+
+def expedite(connection: Connection, id: int, key: str, *, now: int) -> None:
+    """Let a timer be due at once. The caller holds the lock on the instance's row."""
+    _EXPEDITE(connection, id=id, key=key, now=now)

@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from secrets import token_hex
 from typing import Any
 
 import pytest
 
 from orchestrator.client import Instance
-from orchestrator.store.database import Database
-from orchestrator.store.schema import metadata
 from tests.engine.bench import Bench, Bodies, Own
-from tests.services import PostgresServer
-
-
-@pytest.fixture(scope="session")
-def _shared_postgres(postgres_server: PostgresServer, _postgres_template: str) -> Iterator[Database]:
-    with closing(Database(postgres_server.create_database(f"shared_{token_hex(4)}", _postgres_template))) as database:
-        yield database
-
-
-@pytest.fixture
-def emptied_postgres_url(_shared_postgres: Database) -> str:
-    # Before each test and not after it, so that what a failed one has left can still be looked at.
-    _shared_postgres.transaction(
-        lambda connection: [connection.execute(table.delete()) for table in metadata.sorted_tables]
-    )
-    return _shared_postgres.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "emptied_postgres"], ids=["sqlite", "postgres"])
