@@ -1,3 +1,5 @@
+"""A test that fails is told as it failed, also where Python knows no line."""
+
 from __future__ import annotations
 
 import pytest
