@@ -29,7 +29,6 @@ T = TypeVar("T")
 DEATHS = ("before", "after")
 REFUSED, UNANSWERED = "refused", "unanswered"
 """The database is lost before a commit, and after it but before the answer. The process lives on."""
-CUTS = (REFUSED, UNANSWERED)
 
 _store_calls = threading.local()
 
