@@ -19,6 +19,7 @@ COMMANDS = {
     "listen": Entry("orchestrator.cli.listen:listen", "Start instances and send events from a queue.", "Run"),
     "list": Entry("orchestrator.cli.workflows:list_workflows", "List the workflows.", "Workflows"),
     "describe": Entry("orchestrator.cli.workflows:describe", "Show one workflow.", "Workflows"),
+    "configure": Entry("orchestrator.cli.configure:configure", "Set the limits of a workflow.", "Workflows"),
     "delete": Entry("orchestrator.cli.bulk:delete", "Delete a workflow and its instances.", "Workflows"),
     "trigger": Entry("orchestrator.cli.trigger:trigger", "Start an instance of a workflow.", "Workflows"),
     "instances": Entry("orchestrator.cli.instances:instances", "List, show and control instances.", "Workflows"),

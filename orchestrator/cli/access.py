@@ -1,4 +1,4 @@
-"""`orchestrator tokens` and `orchestrator audit`: who may use the server, and what was done; on the database at hand."""
+"""`orchestrator tokens` and `orchestrator audit`: who may use the server, and what was done, on the database or a server."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from orchestrator.cli.command import command
-from orchestrator.cli.configuration import settings_with
+from orchestrator.cli.command import client_command
+from orchestrator.cli.connection import connect
 from orchestrator.cli.lazy import Entry, LazyGroup
 from orchestrator.cli.output import Output, note, table
 from orchestrator.cli.wording import relative
@@ -16,6 +16,7 @@ from orchestrator.clock import SystemClock
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from orchestrator.cli.connection import AnyClient
     from orchestrator.client import TokenView
 
 TOKENS = {
@@ -38,18 +39,16 @@ def audit() -> None:
     """Look at the log of changes."""
 
 
-@command("create")
+@client_command("create")
 @click.argument("name")
 @click.option("--role", type=click.Choice(ROLES), default="read", show_default=True)
 @click.option("--workflow", "workflows", multiple=True, metavar="PATTERN", help="Only for these; repeatable [all].")
 @click.option("--expires", metavar="DURATION", help="After how long, such as '90 days' [never].")
 def create(ctx: click.Context, name: str, role: str, workflows: tuple[str, ...], expires: str | None) -> None:
     """Create a token and print its secret, which is shown this once."""
-    from orchestrator.client import Client
-
-    with Client(settings_with()) as client:
+    with connect(ctx) as client:
         secret, view = client.access.create_token(name, role=role, workflows=workflows or ("*",), expires=expires)
-        client.access.record(ACTOR, "create_token", f"token {view.id} ({name})", role)
+        _log(client, "create_token", view, role)
 
     def show() -> RenderableType | None:
         note("This is the only time that the secret is shown.")
@@ -59,12 +58,10 @@ def create(ctx: click.Context, name: str, role: str, workflows: tuple[str, ...],
     Output.of(ctx).record({"secret": secret} | view.to_dict(), id=view.id, show=show)
 
 
-@command("list")
+@client_command("list")
 def list_tokens(ctx: click.Context) -> None:
     """List the tokens; their secrets are stored nowhere."""
-    from orchestrator.client import Client
-
-    with Client(settings_with()) as client:
+    with connect(ctx) as client:
         found = client.access.tokens()
     now_ms = SystemClock().now_ms()
 
@@ -88,25 +85,21 @@ def list_tokens(ctx: click.Context) -> None:
     Output.of(ctx).rows([each.to_dict() for each in found], ids=[each.id for each in found], show=show)
 
 
-@command("revoke")
+@client_command("revoke")
 @click.argument("token_id", metavar="ID")
 def revoke(ctx: click.Context, token_id: str) -> None:
     """Revoke a token: it is refused from now on."""
-    from orchestrator.client import Client
-
-    with Client(settings_with()) as client:
+    with connect(ctx) as client:
         view = client.access.revoke_token(token_id)
-        client.access.record(ACTOR, "revoke_token", f"token {view.id} ({view.name})", "revoked")
+        _log(client, "revoke_token", view, "revoked")
     Output.of(ctx).record(view.to_dict(), id=view.id, show=lambda: note(f"Token {view.id} ({view.name}) is revoked."))
 
 
-@command("list")
+@client_command("list")
 @click.option("--limit", type=click.IntRange(1, 1000), default=25, show_default=True, metavar="N")
 def list_audit(ctx: click.Context, limit: int) -> None:
     """List changes, newest first: when, who, what, on what, and what came of it."""
-    from orchestrator.client import Client
-
-    with Client(settings_with()) as client:
+    with connect(ctx) as client:
         found = client.access.audit(limit=limit)
     now_ms = SystemClock().now_ms()
 
@@ -118,6 +111,14 @@ def list_audit(ctx: click.Context, limit: int) -> None:
         return table(("When", "Who", "What", "On", "Result"), rows)
 
     Output.of(ctx).rows([row.to_dict() for row in found], ids=[str(row.id) for row in found], show=show)
+
+
+def _log(client: AnyClient, action: str, token: TokenView, result: str) -> None:
+    """At the database; a server writes its log itself."""
+    from orchestrator.client import Access
+
+    if isinstance(client.access, Access):
+        client.access.record(ACTOR, action, f"token {token.id} ({token.name})", result)
 
 
 def _state(token: TokenView, now_ms: int) -> str:

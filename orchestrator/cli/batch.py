@@ -18,12 +18,14 @@ MOST = 100_000
 _NAMED = 10
 
 
-def trigger_many(output: Output, workflow: AnyWorkflow, wanted: int | Sequence[Mapping[str, Any]], params: Any) -> None:
+def trigger_many(
+    output: Output, workflow: AnyWorkflow, wanted: int | Sequence[Mapping[str, Any]], params: Any, **more: Any
+) -> None:
     """Start them; ids that are taken are told after the others have been started. Raises InstanceAlreadyExists."""
     rows: list[dict[str, Any]] = []
     refused: list[str] = []
     for count, instances in _parts(wanted):
-        batch = workflow.create_batch(instances, count=count, params=params)
+        batch = workflow.create_batch(instances, count=count, params=params, **more)
         rows += [{"id": one.id, "workflow": one.workflow, "status": "queued"} for one in batch.created]
         refused += [error.message for error in batch.errors]
     output.rows(rows, ids=[row["id"] for row in rows], show=lambda: None)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from orchestrator.cli.command import command
+from orchestrator.cli.command import client_command, command
 from orchestrator.cli.configuration import settings_with
+from orchestrator.cli.connection import connect
 from orchestrator.cli.output import Output, note, table
 from orchestrator.cli.wording import relative
 from orchestrator.clock import SystemClock
+from orchestrator.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -30,15 +32,23 @@ def listen(ctx: click.Context, url: str | None, queue: str | None) -> None:
     ctx.exit(run_listener(settings, url=url, queue=queue))
 
 
-@command("rejected")
+@client_command("rejected")
 @click.option(
     "--limit", type=click.IntRange(1, 100), default=25, show_default=True, metavar="N", help="At most so many."
 )
-def rejected(ctx: click.Context, limit: int) -> None:
-    """List messages that could not be carried out, newest first, with the reason."""
-    from orchestrator.client import Client
-
-    with Client(settings_with()) as client:
+@click.option("--retry", type=click.IntRange(0), metavar="ID", help="Carry this one out now instead.")
+@click.option("--delete", type=click.IntRange(0), metavar="ID", help="Delete this one instead.")
+def rejected(ctx: click.Context, limit: int, retry: int | None, delete: int | None) -> None:
+    """List messages that could not be carried out, newest first, with the reason; or try one again, or delete it."""
+    if retry is not None and delete is not None:
+        raise UsageError("Give --retry or --delete, not both.")
+    with connect(ctx) as client:
+        if (chosen := retry if retry is not None else delete) is not None:
+            (client.retry_message if retry is not None else client.delete_message)(chosen)
+            done = "carried out" if retry is not None else "deleted"
+            data = {"id": chosen, "result": done}
+            Output.of(ctx).record(data, id=str(chosen), show=lambda: note(f"Message {chosen} was {done}."))
+            return
         found = client.rejected_messages(limit=limit)
     now_ms = SystemClock().now_ms()
 

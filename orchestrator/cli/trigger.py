@@ -10,6 +10,7 @@ import click
 from orchestrator.cli.batch import MOST, instances_in, trigger_many
 from orchestrator.cli.command import INSTANCE, client_command
 from orchestrator.cli.connection import app_option, connect, known_class, workflow_argument
+from orchestrator.cli.keeping import retention, retention_options
 from orchestrator.cli.outcome import goes_on_without_us, outcome_of, show_output
 from orchestrator.cli.output import Output, note
 from orchestrator.cli.params import read_json
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Stay until the instance ends and write its output.")
 @click.option("--watch", is_flag=True, help="Stay until the instance ends and show its steps live.")
 @click.option("--timeout", metavar="DURATION", help='Stay no longer, e.g. "30s" or "5 minutes"; the instance goes on.')
+@retention_options
 @app_option
 def trigger(
     ctx: click.Context,
@@ -44,6 +46,8 @@ def trigger(
     wait: bool,
     watch: bool,
     timeout: str | None,
+    success_retention: str | None,
+    error_retention: str | None,
     app: str | None,
 ) -> None:
     """Start an instance of the workflow NAME.
@@ -62,13 +66,15 @@ def trigger(
             )
     many = count if batch is None else instances_in(batch)
     given = read_json(params, what="params")
+    kept = retention(success_retention, error_retention)
+    more: dict[str, Any] = {"retention": kept} if kept else {}
     output = Output.of(ctx)
     with connect(ctx) as client:
         handle = client.workflow(known_class(ctx, app, workflow))
         if many is not None:
-            trigger_many(output, handle, many, given)
+            trigger_many(output, handle, many, given, **more)
             return
-        started = handle.create(given, id=instance_id)
+        started = handle.create(given, id=instance_id, **more)
         ctx.meta[INSTANCE] = started.id
         if output.for_people:
             note(f'🚀 Workflow instance "{started.id}" has been queued successfully')

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.command import client_command
+from orchestrator.cli.configure import settings_words
 from orchestrator.cli.connection import connect, workflow_argument
 from orchestrator.cli.output import Output, note, table
 from orchestrator.cli.wording import relative, status_words, when
@@ -60,6 +61,7 @@ def describe(ctx: click.Context, workflow: str) -> None:
             ("Name", view.name),
             ("Class", f"{view.class_name} in {view.module}"),
             ("Queue", view.queue),
+            ("Set to", settings_words(view)),
             ("Created", when(view.created_at, now_ms)),
             ("Seen by a worker", when(view.seen_at, now_ms)),
             ("Last triggered", when(view.triggered_at, now_ms)),

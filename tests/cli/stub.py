@@ -101,7 +101,7 @@ class StubInstance:
         last = self.stages[-1]
         return SimpleNamespace(status=last.status, output=last.output, error=last.error)
 
-    def result(self, timeout: float | None = None) -> Any:
+    def result(self, timeout: float | None = None, *, type: Any = None) -> Any:
         self._do("result", timeout)
         self._must_have_ended()
         return self.stages[-1].output

@@ -15,6 +15,7 @@ from werkzeug.serving import make_server
 
 from orchestrator.cli import root
 from orchestrator.engine.host import register
+from orchestrator.errors import OrchestratorError
 from tests.engine.bench import Bench
 from tests.remote.workflows import WORKFLOWS
 from web import WebSettings, create_app, start
@@ -212,3 +213,40 @@ def test_help_says_how(on_server: Command) -> None:
         assert "--url" in shown
         assert "ORCHESTRATOR_API_URL" in shown
     assert "ORCHESTRATOR_API_URL" in on_server("--help").stdout
+
+
+def test_what_an_operator_does_is_written_alike(bench: Bench, on_server: Command, on_database: Command) -> None:
+    """Settings, retention, tokens, the log of changes and rejected messages."""
+    set_to = ("configure", "orders", "--steps", "500", "--concurrency", "8", "--error-retention", "7 days")
+    for command in (on_server, on_database):
+        shown = command(*set_to)
+        assert (shown.exit_code, shown.stderr) == (
+            0, "🔧 Workflow orders is set to: 500 steps, 8 at once, errored ones kept for 7d\n"
+        )  # fmt: skip
+        assert command("configure", "orders", "--reset", "limits", "--reset", "concurrency", "--json").exit_code == 0
+        assert command("configure", "orders").exit_code == 2
+        assert command("configure", "orders", "--concurrency", "0").exit_code == 2
+        made = json.loads(command("tokens", "create", "ci", "--role", "trigger", "--json").stdout)
+        assert made["secret"].startswith("orc_")
+        assert command("tokens", "revoke", made["id"]).exit_code == 0
+        assert command("tokens", "revoke", "nothing").exit_code == 3
+        assert command("rejected", "--retry", "7").exit_code == 3
+        assert command("rejected", "--delete", "7").exit_code == 3
+        kept = command("trigger", "orders", "{}", "--error-retention", "soon")
+        assert (kept.exit_code, "error_retention" in kept.stderr) == (2, True)
+        assert command("trigger", "orders", "{}", "--success-retention", "forever").exit_code == 0
+    with pytest.raises(OrchestratorError) as refused:
+        bench.client.accept_message('{"action": "create", "workflow": "ordres", "message_id": "m"}')
+    body = '{"action": "create", "workflow": "orders", "message_id": "m"}'
+    assert bench.client.reject_message(body, refused.value, message_id=None, queue="inbox")
+
+    for arguments in (
+        ["describe", "orders"], ["tokens", "list"], ["tokens", "list", "--json"], ["audit", "list", "--json"],
+        ["rejected"], ["rejected", "-o", "jsonl"],
+    ):  # fmt: skip
+        local, remote = on_database(*arguments), on_server(*arguments)
+        assert (remote.exit_code, remote.stdout, remote.stderr) == (0, local.stdout, local.stderr), arguments
+    number = json.loads(on_server("rejected", "-o", "jsonl").stdout)["id"]
+    assert on_server("rejected", "--retry", str(number)).stderr == f"Message {number} was carried out.\n"
+    assert on_database("rejected", "-o", "id").stdout == ""
+    assert len(bench.client.instances()) == 3
