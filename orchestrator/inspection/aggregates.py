@@ -68,9 +68,10 @@ class _Group:
 
 def aggregates(
     connection: Connection, *, workflow: str | None, since: int | None, until: int | None, group_by: Sequence[str],
-    step: str | None, now: int,
+    step: str | None, now: int, among: Sequence[str] | None = None,
 ) -> list[AggregateRow]:  # fmt: skip
     """Whole hours only: from the one in which `since` lies to the one in which `until` does. Raises InvalidAggregates."""
+    workflows = among if workflow is None else [workflow]
     chosen = check_aggregates(group_by, since, until)
     until = now + 1 if until is None else until
     since = until - DAY_MS if since is None else since
@@ -78,12 +79,12 @@ def aggregates(
     of_steps = step is not None or "step" in chosen
     groups: dict[tuple[Any, ...], _Group] = {}
     for row in rollups.read(
-        connection, workflow=workflow, steps=of_steps, step=step, since=since, until=until, group_by=chosen
+        connection, workflows=workflows, steps=of_steps, step=step, since=since, until=until, group_by=chosen
     ):
         named = [getattr(row, f"{name}_") for name in chosen]
         _add(groups.setdefault((*named, row.kind), _Group()), row)
     if not of_steps:
-        for row in rollups.started(connection, workflow=workflow, since=since, until=until):
+        for row in rollups.started(connection, workflows=workflows, since=since, until=until):
             at = {"hour": row.hour, "day": row.hour - row.hour % DAY_MS, "workflow": row.workflow}
             groups.setdefault((*(at[name] for name in chosen), "workflow"), _Group()).started += row.times
     return [_row(chosen, key, groups[key], step) for key in sorted(groups)]

@@ -46,6 +46,7 @@ def list_instances(
     connection: Connection,
     *,
     workflow: str | None = None,
+    among: Sequence[str] | None = None,
     statuses: Sequence[str] | None = None,
     limit: int = 25,
     cursor: int | None = None,
@@ -54,12 +55,15 @@ def list_instances(
     until: int | None = None,
     offset: int = 0,
 ) -> list[InstanceView]:
-    """One page, newest first unless asked otherwise. Raises UsageError for a limit or a status that there is not."""
+    """One page, newest first unless asked otherwise, of one workflow, of all, or of those `among` some.
+
+    Raises UsageError for a limit or a status that there is not.
+    """
     check_page(limit, statuses, cursor, since, until)
     whole(offset, "offset")
     rows = reading.page(
-        connection, workflow=workflow, statuses=statuses, limit=limit, cursor=cursor, oldest_first=oldest_first,
-        since=since, until=until, offset=offset,
+        connection, workflow=workflow, among=among, statuses=statuses, limit=limit, cursor=cursor,
+        oldest_first=oldest_first, since=since, until=until, offset=offset,
     )  # fmt: skip
     return [InstanceView(**summary(row)) for row in rows]
 

@@ -22,13 +22,18 @@ _OLDEST = Statement(
     "AND id > :after ORDER BY id LIMIT :limit OFFSET :offset",
     "statuses",
 )
+_AMONG = "(:any_workflow = 1 OR workflow IN :workflows)"
 _NEWEST_OF_ALL = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND id < :before ORDER BY id DESC LIMIT :limit OFFSET :offset",
+    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND {_AMONG} AND id < :before "
+    "ORDER BY id DESC LIMIT :limit OFFSET :offset",
     "statuses",
+    "workflows",
 )
 _OLDEST_OF_ALL = Statement(
-    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND id > :after ORDER BY id LIMIT :limit OFFSET :offset",
+    f"SELECT {_SUMMARY} FROM @instances WHERE {_WANTED} AND {_AMONG} AND id > :after "
+    "ORDER BY id LIMIT :limit OFFSET :offset",
     "statuses",
+    "workflows",
 )
 _COUNT = Statement(f"SELECT count(*) AS n FROM @instances WHERE workflow = :workflow AND {_WANTED}", "statuses")
 # Not LIKE, in which `_` means any character, and no range, which collations would order in ways of their own.
@@ -62,6 +67,7 @@ def page(
     connection: Connection,
     *,
     workflow: str | None,
+    among: Sequence[str] | None = None,
     statuses: Sequence[str] | None,
     limit: int,
     cursor: int | None,
@@ -70,7 +76,10 @@ def page(
     until: int | None = None,
     offset: int = 0,
 ) -> Sequence[Row]:
-    """Instances before (or after, oldest first) the cursor, an instance's key; `since` and `until` are inclusive."""
+    """Instances before (or after, oldest first) the cursor, an instance's key; `since` and `until` are inclusive.
+
+    Of one workflow, or of all of them, or of those `among` some.
+    """
     values = _wanted(statuses, since, until) | {"limit": limit, "offset": offset}
     if oldest_first:
         values["after"] = cursor or 0
@@ -80,6 +89,8 @@ def page(
         statement = _NEWEST_OF_ALL if workflow is None else _NEWEST
     if workflow is not None:
         values["workflow"] = workflow
+    else:
+        values |= {"any_workflow": int(among is None), "workflows": list(among or [""])}
     return statement(connection, values).all()
 
 

@@ -48,14 +48,14 @@ _STARTED = Statement(f"""
     SELECT workflow, hour, CAST(sum(n) AS bigint) AS times FROM (
         SELECT workflow, started_at - started_at % {HOUR_MS} AS hour, count(*) AS n FROM @instances
         WHERE status NOT IN ({_LIVE}) AND started_at >= :since AND started_at < :until
-            AND (:any_workflow = 1 OR workflow = :workflow)
+            AND (:any_workflow = 1 OR workflow IN :workflows)
         GROUP BY 1, 2
         UNION ALL
         SELECT workflow, started_at - started_at % {HOUR_MS}, count(*) FROM @ended
-        WHERE started_at >= :since AND started_at < :until AND (:any_workflow = 1 OR workflow = :workflow)
+        WHERE started_at >= :since AND started_at < :until AND (:any_workflow = 1 OR workflow IN :workflows)
         GROUP BY 1, 2) AS open
     GROUP BY workflow, hour
-""")
+""", "workflows")  # fmt: skip
 DIMENSIONS = {
     "hour": "hour",
     "day": f"hour - hour % {24 * HOUR_MS}",
@@ -94,20 +94,25 @@ def forget(connection: Connection, *, until: int, limit: int) -> int:
     return len(_FORGET(connection, until=until, limit=limit).all())
 
 
-def started(connection: Connection, *, workflow: str | None, since: int, until: int) -> Sequence[Row]:
+def started(connection: Connection, *, workflows: Sequence[str] | None, since: int, until: int) -> Sequence[Row]:
     """(workflow, hour, times) of the runs that have started and are not counted yet."""
-    values = {"any_workflow": int(workflow is None), "workflow": workflow or "", "since": since, "until": until}
+    values = {"since": since, "until": until} | _of(workflows)
     return _STARTED(connection, values).all()
 
 
 def read(
-    connection: Connection, *, workflow: str | None, steps: bool, step: str | None, since: int, until: int,
+    connection: Connection, *, workflows: Sequence[str] | None, steps: bool, step: str | None, since: int, until: int,
     group_by: Sequence[str],
 ) -> Sequence[Row]:  # fmt: skip
     """What was counted in hours from `since` to `until`, by the dimensions, kind and outcome."""
-    values: dict[str, Any] = {"since": since, "until": until, "workflow": workflow or "", "step": step or ""}
-    values |= {"any_workflow": int(workflow is None), "any_step": int(step is None)}
+    values: dict[str, Any] = {"since": since, "until": until, "step": step or "", "any_step": int(step is None)}
+    values |= _of(workflows)
     return _read(tuple(group_by), steps)(connection, values).all()
+
+
+def _of(workflows: Sequence[str] | None) -> dict[str, Any]:
+    """None: of all."""
+    return {"any_workflow": int(workflows is None), "workflows": list(workflows or [""])}
 
 
 @lru_cache(maxsize=64)
@@ -118,7 +123,7 @@ def _read(group_by: tuple[str, ...], steps: bool) -> Statement:
     grouped = ", ".join([*(DIMENSIONS[name] for name in group_by), "kind", "outcome"])
     return Statement(f"""
         SELECT {", ".join([*names, "kind", "outcome", *sums])}, min(min_ms) AS min_ms, max(max_ms) AS max_ms FROM @rollups
-        WHERE hour >= :since AND hour < :until AND (:any_workflow = 1 OR workflow = :workflow)
+        WHERE hour >= :since AND hour < :until AND (:any_workflow = 1 OR workflow IN :workflows)
             AND {kind} AND (:any_step = 1 OR step = :step)
         GROUP BY {grouped} ORDER BY {grouped}
-    """)
+    """, "workflows")  # fmt: skip

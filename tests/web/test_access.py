@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.web.conftest import assert_problem
-from tests.web.door import INSTANCES, Door
+from tests.web.door import INSTANCES, Billing, Door, Orders, open_door
 from web import WebSettings, access
 
 
@@ -113,7 +113,59 @@ def test_a_token_for_some_workflows_reaches_no_others(door: Door) -> None:
     token = door.token(workflows=["ord*", "billing"])
     assert door.ask("GET", INSTANCES, token).status_code == 200
     assert_problem(door.ask("GET", "/api/v1/workflows/payments/instances", token), 403, "auth.forbidden")
-    assert_problem(door.ask("GET", "/api/v1/instances", token), 403, "auth.forbidden")
+    for path in ("/api/v1/tokens", "/api/v1/audit", "/api/v1/rejected"):
+        assert_problem(door.ask("GET", path, door.token(workflows=["ord*"])), 403, "auth.forbidden")
+
+
+def listed(door: Door, token: str) -> dict[str, list[str]]:
+    """The workflows of the rows of each list over all workflows."""
+
+    def rows(path: str, name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = door.ask("GET", f"/api/v1/{path}", token).get_json()[name]
+        return found
+
+    aggregates = "aggregates?group_by=workflow&since=1970-01-01T00:00:00Z"
+    theirs = door.ask("GET", "/client/v4/accounts/a/workflows", token).get_json()["result"]
+    return {
+        "workflows": [row["name"] for row in rows("workflows", "workflows")],
+        "instances": [row["workflow"] for row in rows("instances", "instances")],
+        "oldest": [row["workflow"] for row in rows("instances?direction=asc&limit=2", "instances")],
+        "schedules": [row["workflow"] for row in rows("schedules", "schedules")],
+        "aggregates": [row["workflow"] for row in rows(aggregates, "aggregates")],
+        "cloudflare": [row["name"] for row in theirs],
+    }
+
+
+def test_lists_over_all_workflows_show_a_token_what_is_for_it(database_url: str) -> None:
+    with open_door(database_url, Orders, Billing) as door:
+        for name in ("billing", "orders", "billing", "orders"):
+            door.client.workflow(name).create()
+            door.client.workflow(name).terminate_all()
+        door.work()
+        for name in ("billing", "orders"):
+            door.client.workflow(name).add_schedule("0 7 * * *")
+        whole = listed(door, door.token("read"))
+        assert [sorted(set(names)) for names in whole.values()] == [["billing", "orders"]] * 6
+        mine = listed(door, door.token("read", workflows=["ord*"]))
+        assert mine == {name: [each for each in names if each == "orders"] for name, names in whole.items()} | {
+            "oldest": ["orders", "orders"]  # a page is full though others stand between
+        }
+        assert all(not names for names in listed(door, door.token("read", workflows=["none"])).values())
+        home = door.ask("GET", "/", door.token("read", workflows=["ord*"])).text
+        assert "orders" in home
+        assert "billing" not in home
+
+
+def test_the_log_of_changes_is_kept_for_as_long_as_is_set(database_url: str) -> None:
+    with open_door(database_url, audit_retention="10 days") as door:
+        door.client.access.record("ann", "old", "x", "done")
+        door.clock.advance("9 days")
+        door.client.access.record("ann", "new", "x", "done")
+        door.tidy()
+        assert [entry.action for entry in door.client.access.audit()] == ["new", "old"]
+        door.clock.advance("2 days")
+        door.tidy()
+        assert [entry.action for entry in door.client.access.audit()] == ["new"]
 
 
 def test_whoever_guesses_is_told_to_wait(door: Door) -> None:

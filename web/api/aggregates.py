@@ -9,11 +9,13 @@ from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
 from orchestrator.errors import InvalidAggregates
+from web import seen
+from web.access import filtered
 from web.api import answers, shapes
 from web.api.blueprint import api
 from web.contract import takes
 from web.payloads import Body, read_query
-from web.services import client, workflow_client
+from web.services import workflow_client
 from web.times import Moment, epoch_ms
 
 
@@ -37,10 +39,11 @@ class AggregatesQuery(Body):
 
 
 @api.get("/aggregates")
+@filtered
 @takes(answers.Aggregates, query=AggregatesQuery, refuses=(InvalidAggregates,))
 def all_aggregates() -> ResponseReturnValue:
     """Of all workflows."""
-    found = client().aggregates(**read_query(AggregatesQuery).arguments())
+    found = seen.aggregates(**read_query(AggregatesQuery).arguments())
     return jsonify(aggregates=[shapes.aggregate(row) for row in found])
 
 

@@ -28,7 +28,8 @@ from orchestrator.errors import (
 from orchestrator.inspection import InstanceDetail
 from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
-from web.access import needs
+from web import seen
+from web.access import filtered, needs
 from web.api import answers, shapes
 from web.api.blueprint import api
 from web.contract import takes
@@ -36,7 +37,7 @@ from web.operations import instances as operations
 from web.operations.instances import NewInstance, StatusChange
 from web.paging import MAX_CURSOR
 from web.payloads import Body, read_body, read_query
-from web.services import client, workflow_client
+from web.services import workflow_client
 from web.times import Moment, epoch_ms
 
 DEFAULT_LIMIT = 25
@@ -87,10 +88,11 @@ class WaitQuery(Body):
 
 
 @api.get("/instances")
+@filtered
 @takes(answers.Instances, query=AllInstancesQuery)
 def list_all_instances() -> ResponseReturnValue:
     query = read_query(AllInstancesQuery)
-    return jsonify(shapes.page(client().instances(**query.asked()), query.limit))
+    return jsonify(shapes.page(seen.instances(**query.asked()), query.limit))
 
 
 @api.get("/workflows/<workflow>/instances")

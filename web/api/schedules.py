@@ -9,11 +9,13 @@ from flask.typing import ResponseReturnValue
 
 from orchestrator.errors import InstanceAlreadyExists, InvalidSchedule, PayloadTooLarge, RateLimited, ScheduleNotFound
 from orchestrator.inspection import ScheduleView
+from web import seen
+from web.access import filtered
 from web.api import answers, shapes
 from web.api.blueprint import api
 from web.contract import takes
 from web.payloads import Body, read_body
-from web.services import client, workflow_client
+from web.services import workflow_client
 
 
 class NewSchedule(Body):
@@ -27,9 +29,10 @@ class ScheduleChange(Body):
 
 
 @api.get("/schedules")
+@filtered
 @takes(answers.Schedules)
 def list_all_schedules() -> ResponseReturnValue:
-    return jsonify(schedules=[shapes.schedule(view) for view in client().schedules()])
+    return jsonify(schedules=[shapes.schedule(view) for view in seen.schedules()])
 
 
 @api.get("/workflows/<workflow>/schedules")

@@ -10,14 +10,15 @@ from pydantic import Field
 
 from orchestrator.errors import InvalidParams, InvalidRetention, InvalidSchedule, InvalidWorkflowSettings
 from orchestrator.inspection import WorkflowView
-from web.access import needs
+from web import seen
+from web.access import filtered, needs
 from web.api import answers, shapes
 from web.api.blueprint import api
 from web.api.instances import CountQuery
 from web.api.schedules import NewSchedule
 from web.contract import takes
 from web.payloads import Body, read_body, read_query
-from web.services import client, workflow_client
+from web.services import workflow_client
 
 
 class Limits(Body):
@@ -52,9 +53,10 @@ class WorkflowSettings(Body):
 
 
 @api.get("/workflows")
+@filtered
 @takes(answers.Workflows)
 def list_workflows() -> ResponseReturnValue:
-    return jsonify(workflows=[shapes.workflow(view) for view in client().workflows()])
+    return jsonify(workflows=[shapes.workflow(view) for view in seen.workflows()])
 
 
 @api.get("/workflows/<workflow>")

@@ -6,14 +6,15 @@ from typing import Any
 
 from flask.typing import ResponseReturnValue
 
-from web.access import needs
+from web import seen
+from web.access import filtered, needs
 from web.cloudflare import shapes
 from web.cloudflare.blueprint import cloudflare
 from web.cloudflare.envelope import ok
 from web.cloudflare.paging import PageQuery, page_info
 from web.payloads import Body, read_body, read_query
 from web.refusals import FieldProblem, InvalidRequest
-from web.services import client, workflow_client
+from web.services import workflow_client
 
 
 class WorkflowQuery(PageQuery):
@@ -21,12 +22,13 @@ class WorkflowQuery(PageQuery):
 
 
 @cloudflare.get("/workflows", strict_slashes=False)
+@filtered
 def list_workflows() -> ResponseReturnValue:
     query = read_query(WorkflowQuery)
-    found = [view for view in client().workflows() if query.search.lower() in view.name.lower()]
+    found = [view for view in seen.workflows() if query.search.lower() in view.name.lower()]
     page = found[query.start : query.start + query.per_page]
     info = page_info(query.page, query.per_page, len(page), len(found))
-    schedules = client().schedules()
+    schedules = seen.schedules()
     return ok([shapes.workflow(view, schedules) for view in page], info)
 
 

@@ -12,13 +12,15 @@ from pydantic import Field
 from orchestrator.clock import SystemClock
 from orchestrator.errors import OrchestratorError
 from orchestrator.statuses import InstanceStatus
+from web import seen
+from web.access import filtered
 from web.dashboard import graphs, numbers, presenters
 from web.dashboard.blueprint import dashboard
 from web.dashboard.wording import DELETE_WORKFLOW, NOTICES, SCHEDULE_ACTIONS, SEND_EVENT, STATUSES, TERMINATE_ALL
 from web.paging import MAX_CURSOR, next_cursor
 from web.payloads import Body, read_query
 from web.permits import for_caller, may
-from web.services import client, services, workflow_client
+from web.services import services, workflow_client
 
 RECENT = 15
 PAGE = 25
@@ -43,13 +45,14 @@ class Look(Body):
 
 
 @dashboard.get("/")
+@filtered
 def home() -> ResponseReturnValue:
-    workflows = client().workflows()
+    workflows = seen.workflows()
     return render_template(
         "dashboard/home.html",
         workflows=workflows,
         summaries={view.name: presenters.summary(services().registry, view.name) for view in workflows},
-        recent=client().instances(limit=RECENT),
+        recent=seen.instances(limit=RECENT),
         notice=NOTICES.get(request.args.get("did", ""), ""),
         now=_clock.now_ms(),
     )
