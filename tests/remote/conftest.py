@@ -13,11 +13,11 @@ from orchestrator.engine.host import register
 from orchestrator.errors import OrchestratorError
 from orchestrator.remote import RemoteClient
 from tests.engine.bench import Bench
-from tests.engine.conftest import _shared_postgres, bench, emptied_postgres_url, make_bench
+from tests.engine.conftest import bench, make_bench
 from tests.remote.workflows import WORKFLOWS
 from web import WebSettings, create_app, start
 
-__all__ = ["_shared_postgres", "bench", "emptied_postgres_url", "make_bench"]
+__all__ = ["bench", "make_bench"]
 
 
 @dataclass

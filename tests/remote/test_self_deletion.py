@@ -11,7 +11,8 @@ from orchestrator import WorkflowEntrypoint
 from orchestrator.client import Instance
 from orchestrator.engine.host import register
 from orchestrator.errors import InstanceNotFound
-from tests.engine.conftest import Bodies, bodies
+from tests.engine.bench import Bodies
+from tests.engine.conftest import bodies
 from tests.remote.conftest import Both
 
 __all__ = ["bodies"]
