@@ -87,11 +87,11 @@ def show_documents(client: Client) -> None:
 
     print(f'\n"{QUERY}"')
     columns = shutil.get_terminal_size((120, 24)).columns
-    for hit in answer["hits"]:
-        print(f"  {hit['score']:>5.1f}  {hit['file']:<22} {hit['snippet']}"[: columns - 1])
-    print(f"{answer['files']} files, {answer['chunks']} chunks, {len(detail.steps)} steps in {seconds:.1f} s")
-    expect(answer["files"] == len(topics.topics), f"{answer['files']} files were indexed, not {len(topics.topics)}")
-    expect(any(hit["file"] == "context-managers.txt" for hit in answer["hits"]), "the best text is not among the hits")
+    for hit in answer.hits:
+        print(f"  {hit.score:>5.1f}  {hit.file:<22} {hit.snippet}"[: columns - 1])
+    print(f"{answer.files} files, {answer.chunks} chunks, {len(detail.steps)} steps in {seconds:.1f} s")
+    expect(answer.files == len(topics.topics), f"{answer.files} files were indexed, not {len(topics.topics)}")
+    expect(any(hit.file == "context-managers.txt" for hit in answer.hits), "the best text is not among the hits")
 
 
 def show_order(client: Client, payments: PaymentService) -> None:
@@ -105,14 +105,14 @@ def show_order(client: Client, payments: PaymentService) -> None:
     receipt = instance.result(timeout=1)
 
     print(f"\nreceipt of order {instance.id}")
-    for name, value in receipt.items():
+    for name, value in receipt.model_dump().items():
         print(f"  {name:<12} {value}")
-    attempts, charges = receipt["payment"]["attempts"], list(payments.ledger.charges.values())
-    print(f"{attempts} attempts to pay, {len(charges)} charge, approved by {receipt['decided_by']}, in {seconds:.1f} s")
-    expect(receipt["status"] == "confirmed", f"the order is {receipt['status']}")
+    attempts, charges = receipt.payment.attempts, list(payments.ledger.charges.values())
+    print(f"{attempts} attempts to pay, {len(charges)} charge, approved by {receipt.decided_by}, in {seconds:.1f} s")
+    expect(receipt.status == "confirmed", f"the order is {receipt.status}")
     expect(attempts == 3, f"the payment took {attempts} attempts, not 3")
-    expect([charge.amount_cents for charge in charges] == [receipt["total_cents"]], f"charged were {charges}")
-    expect(Path(receipt["letter"]).is_file(), f"there is no letter {receipt['letter']}")
+    expect([charge.amount_cents for charge in charges] == [receipt.total_cents], f"charged were {charges}")
+    expect(Path(receipt.letter).is_file(), f"there is no letter {receipt.letter}")
 
 
 def show_rollback(client: Client, payments: PaymentService) -> None:
@@ -135,9 +135,9 @@ def show_schedule(client: Client) -> None:
         f"\n4. stock-report: due at {schedule.cron} in {schedule.timezone}, next {coming:%a %d %b %H:%M} UTC; now on demand"
     )
     report = reports.run_schedule(schedule.id).result(timeout=PATIENCE_SECONDS)
-    stock = ", ".join(f"{left:,} x {sku}" for sku, left in report["available"].items())
-    print(f"\nin the stock report {report['file']}: {stock}")
-    expect(Path(report["file"]).is_file(), f"there is no report {report['file']}")
+    stock = ", ".join(f"{left:,} x {sku}" for sku, left in report.available.items())
+    print(f"\nin the stock report {report.file}: {stock}")
+    expect(Path(report.file).is_file(), f"there is no report {report.file}")
 
 
 def when_it_waits(instance: Instance, act: Callable[[], object]) -> Iterator[InstanceDetail]:

@@ -27,11 +27,11 @@ def test_the_help_texts_are_split_in_parallel_steps_and_answer_a_query(start: St
     instance = documents.create({"query": "enter and exit methods of a context manager"})
     answer = instance.result(timeout=RESULT_SECONDS)
 
-    files = {hit["file"] for hit in answer["hits"]}
+    files = {hit.file for hit in answer.hits}
     splits = [view for view in instance.describe().steps if view.name.startswith("split ")]
     assert "context-managers.txt" in files
-    assert answer["files"] == len(splits) == len(topics.topics) > 50
-    assert answer["chunks"] == indexed_chunks() > len(splits)
+    assert answer.files == len(splits) == len(topics.topics) > 50
+    assert answer.chunks == indexed_chunks() > len(splits)
 
 
 def test_a_second_run_over_a_changed_folder_doubles_nothing_and_forgets_what_is_gone(
@@ -51,9 +51,9 @@ def test_a_second_run_over_a_changed_folder_doubles_nothing_and_forgets_what_is_
     (folder / "gone.rst").unlink()
     second = documents.create(ask).result(timeout=RESULT_SECONDS)
 
-    snippets = {hit["file"]: hit["snippet"] for hit in second["hits"]}
-    assert (first["files"], first["chunks"]) == (3, 3)
-    assert (second["files"], second["chunks"], indexed_chunks()) == (2, 2, 2)
+    snippets = {hit.file: hit.snippet for hit in second.hits}
+    assert (first.files, first.chunks) == (3, 3)
+    assert (second.files, second.chunks, indexed_chunks()) == (2, 2, 2)
     assert snippets == {"kept.txt": "The [heron] stands still.", "changed.md": "The [kettle] is hot."}
 
 

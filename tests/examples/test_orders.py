@@ -70,9 +70,9 @@ def test_an_order_is_charged_once_though_the_service_fails_twice_and_is_confirme
     receipt = instance.result(timeout=RESULT_SECONDS)
 
     charges = [(charge.card, charge.amount_cents) for charge in payments.ledger.charges.values()]
-    letter = Path(receipt["letter"]).read_text(encoding="utf-8")
-    assert (receipt["status"], receipt["total_cents"], receipt["decided_by"]) == ("confirmed", TOTAL_CENTS, "Mia")
-    assert receipt["payment"]["attempts"] == steps_of(instance)["charge"].attempts == 3
+    letter = Path(receipt.letter).read_text(encoding="utf-8")
+    assert (receipt.status, receipt.total_cents, receipt.decided_by) == ("confirmed", TOTAL_CENTS, "Mia")
+    assert receipt.payment.attempts == steps_of(instance)["charge"].attempts == 3
     assert charges == [("tok_visa", TOTAL_CENTS)]
     assert payments.ledger.requests == {"is unavailable": 1, "loses its answer": 1, "answers": 1}
     assert stock_of("tea") == before - 2
@@ -86,7 +86,7 @@ def test_an_approval_that_came_first_is_waiting_when_the_order_gets_there(
 
     instance.send_event("approval", {"by": "Mia"})
 
-    assert instance.result(timeout=RESULT_SECONDS)["decided_by"] == "Mia"
+    assert instance.result(timeout=RESULT_SECONDS).decided_by == "Mia"
 
 
 def test_a_declined_card_is_not_tried_again_and_the_goods_go_back(start: Start, payments: PaymentService) -> None:
@@ -115,7 +115,7 @@ def test_a_refused_order_is_refunded_and_the_goods_go_back(start: Start, payment
     instance.send_event("approval", {"by": "Mia", "approved": False})
     receipt = instance.result(timeout=RESULT_SECONDS)
 
-    assert receipt["status"] == "cancelled"
+    assert receipt.status == "cancelled"
     assert [charge.refunded for charge in payments.ledger.charges.values()] == [True]
     assert stock_of("tea") == before
 
@@ -177,8 +177,8 @@ def test_the_stock_is_reported_by_the_clock_and_on_demand(start: Start) -> None:
     in_berlin = [datetime.fromtimestamp(at / 1000, ZoneInfo("Europe/Berlin")) for at in schedule.next_times]
     assert {(at.hour, at.minute) for at in in_berlin} == {(7, 0)}
     assert all(at.weekday() < 5 for at in in_berlin)
-    assert report["available"] == {sku: stock_of(sku) for sku in app.ASSORTMENT}
-    assert f"{stock_of('tea'):>6} x tea\n" in Path(report["file"]).read_text(encoding="utf-8")
+    assert report.available == {sku: stock_of(sku) for sku in app.ASSORTMENT}
+    assert f"{stock_of('tea'):>6} x tea\n" in Path(report.file).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("sku", "says"), [("samovar", "0 are left"), ("teapot", "does not sell 'teapot'")])
@@ -205,7 +205,7 @@ def test_without_the_payment_service_the_error_says_how_to_start_it_and_the_orde
 
     assert error["name"] == "PaymentUnavailable"
     assert "python -m examples.orders.payment_service" in error["message"]
-    assert receipt["status"] == "confirmed"
+    assert receipt.status == "confirmed"
 
 
 def first_charge_error(details: Iterator[InstanceDetail]) -> dict[str, Any]:
