@@ -13,6 +13,8 @@ from orchestrator.errors import NonRetryableError, NotSerializableError, Orchest
 
 MAX_PAYLOAD_BYTES = 1024 * 1024
 MAX_ERROR_MESSAGE = 10_000
+MAX_NESTING = 190
+"""Readers of JSON give up at 200, and a value is stored and sent within others."""
 
 _UNTYPED = (Any, None, type(None))
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)
@@ -89,6 +91,21 @@ def check_size(text: str, what: str, limit: int = MAX_PAYLOAD_BYTES) -> str:
                 f"{what} is too large: {size:,} bytes, and the limit is {limit:,} bytes. "
                 "Keep large data elsewhere and pass a reference."
             )
+    return text
+
+
+def check_readable(text: str, what: str) -> str:
+    """Raises NotSerializableError for JSON text that can be written and not read: what holds it could not be shown."""
+    margin = 200 - MAX_NESTING
+    try:
+        pydantic_core.from_json("[" * margin + text + "]" * margin)
+    except ValueError as error:
+        reason = str(error).partition(" at line ")[0]
+        if "recursion" in reason:
+            reason = f"it is nested more than {MAX_NESTING} levels deep"
+        elif "number" in reason:
+            reason = "it has a number that is too long to be read"
+        raise NotSerializableError(f"{what} is not serialisable: {reason}.") from None
     return text
 
 

@@ -20,6 +20,8 @@ class Body(BaseModel):
 
 
 Model = TypeVar("Model", bound=Body)
+_SHOWN = 200
+"""Characters of a wrong value: it may be a megabyte."""
 
 
 def parse_json(raw: bytes | str, what: str = "The request body") -> Any:
@@ -88,7 +90,10 @@ def _problem(details: pydantic_core.ErrorDetails, model: type[BaseModel]) -> Fie
     place = details["loc"]
     field = ".".join(map(str, place)) or "body"
     if details["type"] != "extra_forbidden":
-        return FieldProblem(field, f"{details['msg']}.")
+        said = details["msg"].removeprefix("Value error, ")
+        # What was left out, or is wrong as a whole, has no value of its own to show.
+        given = "" if details["type"] == "missing" or not details["loc"] else f" (given: {_shown(details['input'])})"
+        return FieldProblem(field, f"{said}{given}.")
     known = [part.alias or name for name, part in _at(model, place[:-1]).model_fields.items()]
     message = f"unknown field; allowed: {', '.join(known)}."
     close = difflib.get_close_matches(str(place[-1]), known, n=1)
@@ -108,6 +113,11 @@ def _model_in(kind: Any) -> type[BaseModel] | None:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind
     return next((found for part in get_args(kind) if (found := _model_in(part))), None)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _kind(value: object) -> str:

@@ -53,8 +53,7 @@ class Root(LazyGroup):
         try:
             code = super().main(args, name, complete_var, standalone_mode=False, **extra)
         except click.ClickException as error:
-            error.show()
-            code = error.exit_code
+            code = _refuse(error, sys.argv[1:] if args is None else args)
         except (click.Abort, KeyboardInterrupt):
             code = INTERRUPTED
         except click.exceptions.Exit as ended:
@@ -72,6 +71,19 @@ class Root(LazyGroup):
             _stop_writing()
             ctx.exit(BROKEN_PIPE)
         return result
+
+
+def _refuse(error: click.ClickException, arguments: Sequence[str]) -> int:
+    """What click refuses before a command is there to do so, in the format that the command was to write."""
+    from orchestrator.cli.output import asked_for_json, refusal
+
+    if asked_for_json(arguments):
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "orchestrator"
+        next_step = f"see what is accepted: {command} --help"
+        click.echo(refusal("usage", error.format_message(), [], next_step, error.exit_code), err=True)
+    else:
+        error.show()
+    return error.exit_code
 
 
 def _survive_any_character(stream: Any) -> None:

@@ -41,7 +41,12 @@ def trigger_many(
 
 
 def instances_in(file: str) -> list[dict[str, Any]]:
-    """A JSON array, or a line of JSON for each: `{"id": …, "params": …}`, both optional. Raises UsageError, InvalidParams."""
+    """A JSON array, or a line of JSON for each: `{"id": …, "params": …}`, both optional.
+
+    Raises UsageError, InvalidBatch, InvalidParams.
+    """
+    from orchestrator.client.batches import check_item
+
     what = f"instances in {file if file != '-' else 'stdin'}"
     text = read_text(file, what)
     if text.lstrip().startswith("["):
@@ -50,11 +55,7 @@ def instances_in(file: str) -> list[dict[str, Any]]:
         lines = enumerate(text.splitlines(), 1)
         found = [parse_json(line, what=f"{what}, line {number},") for number, line in lines if line.strip()]
     for number, one in enumerate(found, 1):
-        if not isinstance(one, dict) or one.keys() - {"id", "params", "retention"}:
-            raise UsageError(
-                f'Instance {number} of {Path(file).name} must be an object with "id", "params" and "retention", all of '
-                f"them optional."
-            )
+        check_item(one, f"Instance {number} of {'stdin' if file == '-' else Path(file).name}")
     if not found:
         raise UsageError(f"There are no {what}.")
     if len(found) > MOST:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from orchestrator.cli.exits import Remedy, remedy_for
-from orchestrator.cli.output import Output, output_options, to_json
+from orchestrator.cli.output import Output, output_options, refusal
 from orchestrator.cli.remote import remote_options
 from orchestrator.cli.wording import printable
 from orchestrator.errors import OrchestratorError
@@ -54,8 +54,7 @@ def report(ctx: click.Context, error: OrchestratorError, *, for_people: bool = F
     next_step = _fill_in(remedy, ctx)
     notes = [str(line) for line in getattr(error, "__notes__", ())]
     if Output.of(ctx).format in ("json", "jsonl") and not for_people:
-        body = {"code": error.code, "message": error.message, "notes": notes, "next": next_step}
-        click.echo(to_json({"error": body, "exit_code": remedy.exit_code}), err=True)
+        click.echo(refusal(error.code, error.message, notes, next_step, remedy.exit_code), err=True)
         return remedy.exit_code
     click.echo(f"{click.style('Error:', fg='red', bold=True)} {printable(error.message)}", err=True)
     for line in notes:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,6 +45,25 @@ def output_options() -> list[click.Option]:
             **shared,
         ),
     ]
+
+
+def asked_for_json(arguments: Sequence[str]) -> bool:
+    """Whether a command line that could not be read as a whole asks for JSON; after `--` nothing is an option."""
+    given = list(takewhile(lambda argument: argument != "--", arguments))
+    formats = ["json" for argument in given if argument == "--json"]
+    for argument, following in zip(given, [*given[1:], ""], strict=True):
+        for name in ("--output=", "-o"):
+            if argument.startswith(name) and argument != name:
+                formats.append(argument.removeprefix(name))
+        if argument in ("-o", "--output"):
+            formats.append(following)
+    return bool({"json", "jsonl"} & set(formats or [os.environ.get("ORCHESTRATOR_OUTPUT", "")]))
+
+
+def refusal(code: str, message: str, notes: Sequence[str], next_step: str, exit_code: int) -> str:
+    """An error for programs, as JSON."""
+    error = {"code": code, "message": message, "notes": list(notes), "next": next_step}
+    return to_json({"error": error, "exit_code": exit_code})
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ def parse_json(text: str, *, what: str) -> Any:
         return json.loads(text.removeprefix("\ufeff"), parse_constant=refuse)
     except json.JSONDecodeError as error:
         raise _invalid(error, what) from None
+    except ValueError:  # Python reads no number longer than that
+        raise InvalidParams(f"The {what} are not valid JSON: they have a number of more than 4,300 digits.") from None
     except RecursionError:
         raise InvalidParams(f"The {what} are nested too deeply to be read.") from None
 

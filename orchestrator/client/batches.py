@@ -54,12 +54,17 @@ def to_create(instances: Any, count: Any) -> Sequence[Mapping[str, Any]]:
         raise InvalidBatch(f"instances must be a list of mappings with {', '.join(_KEYS)}, not {instances!r}.")
     _check_length(instances, "creates")
     for index, item in enumerate(instances):
-        if not isinstance(item, Mapping):
-            raise InvalidBatch(f"instances[{index}] is {item!r}; it must be a mapping with {', '.join(_KEYS)}.")
-        unknown = sorted(str(key) for key in item if key not in _KEYS)
-        if unknown:
-            raise InvalidBatch(f"instances[{index}] has no {', '.join(unknown)}; allowed are {', '.join(_KEYS)}.")
+        check_item(item, f"instances[{index}]")
     return instances
+
+
+def check_item(item: Any, what: str) -> None:
+    """Raises InvalidBatch for what is no mapping of what an instance can be given."""
+    if not isinstance(item, Mapping):
+        raise InvalidBatch(f"{what} is {item!r}; it must be a mapping with {', '.join(_KEYS)}, all of them optional.")
+    unknown = sorted(str(key) for key in item if key not in _KEYS)
+    if unknown:
+        raise InvalidBatch(f"{what} has no {', '.join(unknown)}; allowed are {', '.join(_KEYS)}.")
 
 
 def check_together(batch: Sequence[New], max_bytes: int) -> None:

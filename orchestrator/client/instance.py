@@ -22,7 +22,7 @@ from orchestrator.inspection import InstanceDetail, RunView
 from orchestrator.interrupts import InstanceDeleted
 from orchestrator.names import check_event_type
 from orchestrator.numbers import integer, optional_whole, seconds
-from orchestrator.serialization import check_size, decode, encode, public_error
+from orchestrator.serialization import check_readable, check_size, decode, encode, public_error
 from orchestrator.statuses import FINITE, InstanceStatus
 from orchestrator.store import instances
 
@@ -208,7 +208,7 @@ class Instance:
         """
         desk = self._client.desk
         what = f"The payload of event {check_event_type(type)!r}"
-        text = check_size(encode(payload, what=what), what, desk.settings.max_payload_bytes)
+        text = check_readable(check_size(encode(payload, what=what), what, desk.settings.max_payload_bytes), what)
         if not events.send(desk, self._pk, type, text):
             raise self._gone()
 

@@ -13,7 +13,7 @@ from orchestrator.inspection import check_page
 from orchestrator.names import check_event_type, is_text
 from orchestrator.numbers import MAX_KEY, integer
 from orchestrator.retention import Retention
-from orchestrator.serialization import check_size, encode, explain
+from orchestrator.serialization import check_readable, check_size, encode, explain
 from orchestrator.store import inbox
 from orchestrator.store.reading import NEVER
 
@@ -96,7 +96,8 @@ def _carry_out(client: Client, message: Create | SendEvent, claim: intake.Claim)
         new = workflow.new(message.params, message.instance_id, Retention.of(message.retention))
         return intake.create(client.desk, claim, workflow.name, workflow.queue, new)
     what = f"The payload of event {check_event_type(message.type)!r}"
-    payload = check_size(encode(message.payload, what=what), what, client.desk.settings.max_payload_bytes)
+    text = check_size(encode(message.payload, what=what), what, client.desk.settings.max_payload_bytes)
+    payload = check_readable(text, what)
     return intake.send_event(client.desk, claim, workflow.name, message.instance_id, message.type, payload)
 
 

@@ -21,7 +21,7 @@ from orchestrator.errors import InstanceNotFound, VersionNotFound, WorkflowNotFo
 from orchestrator.inspection import AggregateRow, InstanceView, VersionView, WorkflowView
 from orchestrator.names import is_text
 from orchestrator.retention import Retention
-from orchestrator.serialization import check_size, encode
+from orchestrator.serialization import check_readable, check_size, encode
 from orchestrator.store import instances, reading
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class WorkflowClient(ScheduleActions[P]):
             text = self._definition.encode_params(params)
         else:
             text = encode({} if params is None else params, what=what)
-        return check_size(text, what, self.client.desk.settings.max_payload_bytes)
+        return check_readable(check_size(text, what, self.client.desk.settings.max_payload_bytes), what)
 
     def describe(self) -> WorkflowView:
         for view in self.client.workflows():

@@ -23,7 +23,7 @@ from orchestrator.errors import (
 from orchestrator.interrupts import Superseded
 from orchestrator.replay.journal import Entry
 from orchestrator.replay.run import Outcome
-from orchestrator.serialization import check_size, decode_error, encode, encode_error
+from orchestrator.serialization import check_readable, check_size, decode_error, encode, encode_error
 from orchestrator.statuses import AttemptState, InstanceStatus
 from orchestrator.store import attempts, history, instances, steps, timers, workers
 
@@ -49,11 +49,8 @@ def finish(activation: Activation) -> None:
     definition = activation.live.definition
     what = f"The output of workflow {definition.name!r}"
     try:
-        output = check_size(
-            encode(outcome.value, definition.output_adapter, what=what),
-            what,
-            activation.runtime.settings.max_payload_bytes,
-        )
+        text = encode(outcome.value, definition.output_adapter, what=what)
+        output = check_readable(check_size(text, what, activation.runtime.settings.max_payload_bytes), what)
     except (WorkflowFatalError, PayloadTooLarge) as error:
         fail(activation, error)
         return

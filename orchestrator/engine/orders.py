@@ -224,12 +224,14 @@ class Runner:
             text = encode(value, command.signature.adapter, what=what)
             check_size(text, f"Step {command.label} output", self._limit)
             read_back = decode(text, command.signature.adapter)
-        except (NotSerializableError, ValidationError) as error:
+        except (NotSerializableError, ValueError) as error:
             reason = error
             if order.config.sensitive:  # pydantic quotes the value
                 reason = NotSerializableError(f"{what} is not serialisable (the value is sensitive and not shown)")
             elif isinstance(error, ValidationError):
                 reason = NotSerializableError(f"{what} is not serialisable as its annotated type: {error}")
+            elif isinstance(error, ValueError):  # nested too deeply, or a number too long
+                reason = NotSerializableError(f"{what} is not serialisable: it can't be read back ({error})")
             stored = {**encode_error(reason), "fatal": True}
             return Report(order, self._clock.now_ms(), error=stored, retryable=False, fatal=True)
         except PayloadTooLarge as error:

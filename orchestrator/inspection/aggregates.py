@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.errors import InvalidAggregates
+from orchestrator.names import is_text
 from orchestrator.numbers import moment
 from orchestrator.store import rollups
 from orchestrator.store.rollups import DIMENSIONS, HOUR_MS
@@ -78,6 +79,8 @@ def aggregates(
     since -= since % HOUR_MS
     of_steps = step is not None or "step" in chosen
     groups: dict[tuple[Any, ...], _Group] = {}
+    if step is not None and not is_text(step):
+        return []  # no step can have such a name, and PostgreSQL would not even be asked for it
     for row in rollups.read(
         connection, workflows=workflows, steps=of_steps, step=step, since=since, until=until, group_by=chosen
     ):

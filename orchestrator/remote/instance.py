@@ -23,7 +23,7 @@ from orchestrator.names import check_event_type, step_label
 from orchestrator.numbers import integer, optional_whole, seconds
 from orchestrator.remote.records import record
 from orchestrator.remote.subscription import RemoteSubscription
-from orchestrator.serialization import encode
+from orchestrator.serialization import check_readable, encode
 from orchestrator.statuses import FINITE, InstanceStatus
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ class RemoteInstance:
 
         Raises InvalidEventType, PayloadTooLarge, NotSerializableError.
         """
-        text = encode(payload, what=f"The payload of event {check_event_type(type)!r}")
+        what = f"The payload of event {check_event_type(type)!r}"
+        text = check_readable(encode(payload, what=what), what)
         self._answer("POST", "events", type, body=text)
 
     def _act(self, action: str, **more: Any) -> InstanceState:

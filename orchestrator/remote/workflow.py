@@ -26,7 +26,7 @@ from orchestrator.remote.records import record, to_text
 from orchestrator.remote.schedules import RemoteScheduleActions
 from orchestrator.remote.transport import PAGE
 from orchestrator.retention import FOREVER, Retention
-from orchestrator.serialization import encode
+from orchestrator.serialization import check_readable, encode
 
 if TYPE_CHECKING:
     from orchestrator.remote.root import RemoteClient
@@ -197,9 +197,10 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
         return fields
 
     def _encoded(self, params: Any) -> str:
+        what = f"The params of workflow {self.name!r}"
         if self._definition is not None:
-            return self._definition.encode_params(params)
-        return encode(params, what=f"The params of workflow {self.name!r}")
+            return check_readable(self._definition.encode_params(params), what)
+        return check_readable(encode(params, what=what), what)
 
 
 def bounds(oldest_first: bool, since: int | None, until: int | None) -> dict[str, Any]:

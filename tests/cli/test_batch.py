@@ -49,8 +49,8 @@ def test_those_that_are_taken_are_said_and_the_others_started(client: StubClient
         ("", "There are no instances in many"),
         ("[]", "There are no instances in many"),
         ('{"id": "a"}\n{"id": ', "line 2, are not valid JSON"),
-        ("[1]", "Instance 1 of many must be an object"),
-        ('{"name": "a"}', "Instance 1 of many must be an object"),
+        ("[1]", "Instance 1 of many"),
+        ('{"name": "a"}', "Instance 1 of many"),
     ],
 )
 def test_a_file_that_says_nothing_is_refused_and_nothing_is_started(

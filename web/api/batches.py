@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import jsonify
 from flask.typing import ResponseReturnValue
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from orchestrator.errors import (
     InvalidBatch,
@@ -35,7 +35,7 @@ class NewInstances(Body):
     """`params` and `retention` are for those that have none of their own."""
 
     instances: list[OneOfMany] | None = None
-    count: int | None = None
+    count: StrictInt | None = None
     params: Any = None
     retention: dict[str, Any] | None = None
 

@@ -20,7 +20,7 @@ class StepQuery(Body):
     name: str
     """With its number, as it is shown: `charge-2`."""
     type: Literal["do", "sleep", "waitForEvent"] = "do"
-    attempt: int | None = Field(default=None, ge=1, le=1_000_000)
+    attempt: int | None = Field(default=None, ge=1)
 
 
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>/step")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask.typing import ResponseReturnValue
+from pydantic import StrictInt
 
 from orchestrator.client import BatchError
 from web.access import needs
@@ -27,7 +28,7 @@ class CloudflareBatch(Body):
     """Either one for each of `instances`, or `count` alike."""
 
     instances: list[CloudflareInstance] | None = None
-    count: int | None = None
+    count: StrictInt | None = None
     params: Any = None
     instance_retention: dict[str, Any] | None = None
     location_hint: LocationHint | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from flask.typing import ResponseReturnValue
 
-from orchestrator.statuses import InstanceStatus
 from web.cloudflare.blueprint import cloudflare
 from web.cloudflare.envelope import ok
 from web.payloads import Body, read_query
@@ -12,7 +11,7 @@ from web.services import workflow_client
 
 
 class TerminateQuery(Body):
-    status: InstanceStatus | None = None
+    status: str | None = None
     """All that have not ended, unless one is named."""
 
 

@@ -19,7 +19,7 @@ _STATUS = {"queued": "running", "retrying": "running"}
 class StepQuery(Body):
     name: str
     type: Literal["step", "waitForEvent"] = "step"
-    attempt: int | None = Field(default=None, ge=1, le=1_000_000)
+    attempt: int | None = Field(default=None, ge=1)
 
 
 @cloudflare.get("/workflows/<workflow>/instances/<instance:instance_id>/step")

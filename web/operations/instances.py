@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Literal, Self
 
 from flask import g
-from pydantic import Field, model_validator
+from pydantic import Field, StrictBool, model_validator
 
 from orchestrator.client import Instance, InstanceState
 from web.payloads import Body
@@ -24,7 +24,7 @@ class StatusChange(Body):
     status: Literal["pause", "resume", "terminate", "restart"]
     from_: dict[str, Any] | None = Field(default=None, alias="from")
     """The step to restart from."""
-    rollback: bool = False
+    rollback: StrictBool = False
     """Run the rollback handlers before it ends."""
 
     @model_validator(mode="after")
