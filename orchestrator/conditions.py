@@ -25,3 +25,14 @@ class AnswerLost(UsageError):
     """
 
     code = "idempotency.answer_lost"
+
+
+class PreconditionFailed(UsageError):
+    """It is not any more what the request says that it has seen: look again, and then decide."""
+
+    code = "request.precondition_failed"
+
+    def __init__(self, message: str | None = None, etag: str = "") -> None:
+        super().__init__(message)
+        self.etag = etag
+        """Of what it is now."""

@@ -11,6 +11,7 @@ from flask import Flask, current_app, g, jsonify, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response
 
+from orchestrator.conditions import PreconditionFailed
 from orchestrator.errors import ActionNotAllowed, InstanceErrored, OrchestratorError
 from web import cloudflare
 from web.permits import for_caller
@@ -37,6 +38,8 @@ def _known(error: OrchestratorError) -> Response:
     if status == HTTPStatus.UNAUTHORIZED:
         # Browsers ask for a password, which is the token; programs know what to do.
         response.headers["WWW-Authenticate"] = 'Basic realm="orchestrator"' if not _for_programs() else "Bearer"
+    if isinstance(error, PreconditionFailed):
+        response.headers["ETag"] = f'"{error.etag}"'
     wait_s = getattr(error, "retry_after_s", None)
     if wait_s is not None or status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
         response.headers["Retry-After"] = str(RETRY_AFTER_S if wait_s is None else max(math.ceil(wait_s), 1))

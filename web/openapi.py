@@ -12,7 +12,7 @@ from flask import Flask
 from pydantic import BaseModel
 from werkzeug.routing import Rule
 
-from orchestrator.conditions import AnswerLost, KeyReused, RequestInProgress
+from orchestrator.conditions import AnswerLost, KeyReused, PreconditionFailed, RequestInProgress
 from orchestrator.errors import (
     Forbidden,
     InvalidInstanceId,
@@ -59,6 +59,12 @@ IDEMPOTENCY_KEY = {
     "in": "header",
     "description": "Sent again with the same key, the request is not carried out again and gets the first answer.",
     "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"},
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "description": "The ETag of what was seen, in quotes: nothing is changed if it has another by now.",
+    "schema": {"type": "string"},
 }
 ALWAYS = (Unauthorized, Forbidden, TooManyFailures, InvalidRequest)
 WITH_BODY = (MalformedRequest, UnsupportedMediaType)
@@ -123,6 +129,8 @@ def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any
         parameters += of_query(contract.query, schemas)
     if _takes_key(rule, contract):
         parameters.append(IDEMPOTENCY_KEY)
+    if PreconditionFailed in contract.refuses:
+        parameters.append(IF_MATCH)
     if parameters:
         operation["parameters"] = parameters
     if contract.body is not None:

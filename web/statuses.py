@@ -29,6 +29,7 @@ STATUS_BY_CODE = {
     "instance.not_allowed": 409,
     "instance.errored": 409,
     "instance.terminated": 409,
+    "request.precondition_failed": 412,
     "payload.too_large": 413,
     "request.unsupported_media_type": 415,
     "request.invalid": 422,

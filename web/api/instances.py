@@ -11,6 +11,8 @@ from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator, Field
 
 from orchestrator.client import Instance
+from orchestrator.client.unchanged import tag_of, unchanged
+from orchestrator.conditions import PreconditionFailed
 from orchestrator.errors import (
     ActionNotAllowed,
     CannotRestart,
@@ -28,7 +30,7 @@ from orchestrator.errors import (
 from orchestrator.inspection import InstanceDetail
 from orchestrator.names import MAX_INSTANCE_ID
 from orchestrator.statuses import InstanceStatus
-from web import seen
+from web import preconditions, seen
 from web.access import filtered, needs
 from web.api import answers, shapes
 from web.api.blueprint import api
@@ -150,15 +152,23 @@ def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 
 @api.patch("/workflows/<workflow>/instances/<instance:instance_id>/status")
-@takes(answers.State, body=StatusChange, refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart))
+@takes(
+    answers.State, body=StatusChange, refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart, PreconditionFailed)
+)
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
-    return jsonify(shapes.state(*operations.change_status(workflow, instance_id, read_body(StatusChange))))
+    """With `If-Match`, only if it still has that ETag: 412 with the one it has if not."""
+    change = read_body(StatusChange)
+    with unchanged(workflow_client(workflow).get(instance_id), preconditions.seen()):
+        return jsonify(shapes.state(*operations.change_status(workflow, instance_id, change)))
 
 
 @api.delete("/workflows/<workflow>/instances/<instance:instance_id>")
-@takes(None, status=204, refuses=(InstanceNotFound, ActionNotAllowed))
+@takes(None, status=204, refuses=(InstanceNotFound, ActionNotAllowed, PreconditionFailed))
 def delete_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
-    workflow_client(workflow).get(instance_id).delete()
+    """With `If-Match`, only if it still has that ETag: 412 with the one it has if not."""
+    instance = workflow_client(workflow).get(instance_id)
+    with unchanged(instance, preconditions.seen()):
+        instance.delete()
     return "", 204
 
 
@@ -174,5 +184,5 @@ def _changed(instance: Instance, timeout_s: float) -> ResponseReturnValue:
 
 def _tagged(detail: InstanceDetail) -> Response:
     response = jsonify(shapes.detail(detail))
-    response.add_etag()
+    response.set_etag(tag_of(detail))
     return response

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import jsonify
+from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field
 
+from orchestrator.client.unchanged import tag_of_settings, unchanged_settings
+from orchestrator.conditions import PreconditionFailed
 from orchestrator.errors import InvalidParams, InvalidRetention, InvalidSchedule, InvalidWorkflowSettings
 from orchestrator.inspection import WorkflowView
-from web import seen
+from web import preconditions, seen
 from web.access import filtered, needs
 from web.api import answers, shapes
 from web.api.blueprint import api
@@ -62,8 +64,11 @@ def list_workflows() -> ResponseReturnValue:
 @api.get("/workflows/<workflow>")
 @takes(WorkflowView)
 def show_workflow(workflow: str) -> ResponseReturnValue:
-    """`limits`, `concurrency` and `default_retention` are what holds: what was set from outside, else what its class says."""
-    return jsonify(shapes.workflow(workflow_client(workflow).describe()))
+    """`limits`, `concurrency` and `default_retention` are what holds: what was set from outside, else what its class says.
+
+    The ETag is of these settings alone.
+    """
+    return _tagged(workflow_client(workflow).describe())
 
 
 @api.patch("/workflows/<workflow>")
@@ -71,12 +76,13 @@ def show_workflow(workflow: str) -> ResponseReturnValue:
 @takes(
     WorkflowView,
     body=WorkflowSettings,
-    refuses=(InvalidWorkflowSettings, InvalidRetention, InvalidSchedule, InvalidParams),
+    refuses=(InvalidWorkflowSettings, InvalidRetention, InvalidSchedule, InvalidParams, PreconditionFailed),
 )
 def configure_workflow(workflow: str) -> ResponseReturnValue:
-    """Set from outside what counts more than the workflow's class."""
-    given = read_body(WorkflowSettings).given()
-    return jsonify(shapes.workflow(workflow_client(workflow).configure(**given)))
+    """Set from outside what counts more than the workflow's class. With `If-Match`, only if it still has that ETag."""
+    given, of = read_body(WorkflowSettings).given(), workflow_client(workflow)
+    with unchanged_settings(of, preconditions.seen()):
+        return _tagged(of.configure(**given))
 
 
 @api.get("/workflows/<workflow>/count")
@@ -84,3 +90,9 @@ def configure_workflow(workflow: str) -> ResponseReturnValue:
 def count_instances(workflow: str) -> ResponseReturnValue:
     """How many instances there are, of some statuses or created between two times."""
     return jsonify(count=workflow_client(workflow).count(**read_query(CountQuery).asked()))
+
+
+def _tagged(view: WorkflowView) -> Response:
+    response = jsonify(shapes.workflow(view))
+    response.set_etag(tag_of_settings(view))
+    return response
