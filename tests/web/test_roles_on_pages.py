@@ -88,3 +88,10 @@ def test_without_tokens_everything_is_offered_and_nobody_is_named(http: FlaskCli
 
     assert set(page.buttons) == set(CHANGES)
     assert "role" not in words(page.text)
+
+
+def test_whose_token_is_for_no_workflow_there_is_is_told_so_and_not_to_write_one(door: Door) -> None:
+    home = words(shown(door, "/", door.token("read", workflows=["billing", "pay-*"])).text)
+
+    assert "Your token “read” is for billing, pay-*, and there is no such workflow." in home
+    assert "orchestrator dev" not in home
