@@ -313,7 +313,7 @@ def test_all_instances_of_a_workflow_are_terminated(sdk: Cloudflare, cloud: Clou
     cloud.reaches("sleeper", waiting, "terminated")
     with pytest.raises(cloudflare.BadRequestError, match="can't be terminated"):
         _put(sdk, f"{path}?status=complete")
-    with pytest.raises(cloudflare.UnprocessableEntityError, match="status"):
+    with pytest.raises(cloudflare.BadRequestError, match="that are never can't be terminated"):
         _put(sdk, f"{path}?status=never")
     with pytest.raises(cloudflare.NotFoundError) as refused:
         _put(sdk, f"/accounts/{ACCOUNT}/workflows/nothing/instances/terminate")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator import NonRetryableError, WorkflowEntrypoint
+from orchestrator import Client, NonRetryableError, WorkflowEntrypoint
 from tests.engine.bench import Bench, Failing
 
 NOW = {"retries": {"limit": 3, "delay": 0}}
@@ -19,6 +19,41 @@ def test_a_step_that_succeeds_at_once_has_seen_attempt_one(bench: Bench) -> None
             return await step.do("a", lambda ctx: ctx.attempt)
 
     assert bench.run(Plain).result(timeout=0) == 1
+
+
+@pytest.mark.cloudflare(46)
+def test_who_has_never_worked_on_an_instance_reads_its_status_from_the_database(bench: Bench) -> None:
+    class Slow(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.do("a", lambda: None)
+            await step.wait_for_event("b", "b")
+
+    made = bench.run(Slow)
+    bench.restart_process()
+    with Client(bench.settings) as stranger:
+        found = stranger.workflow(Slow).get(made.id)
+        assert found.status().status == "waiting"
+        assert [step.status for step in found.describe().steps] == ["complete", "waiting"]
+
+
+@pytest.mark.cloudflare(53)
+def test_an_instance_under_way_has_outputs_of_steps_and_none_of_its_own_and_so_has_each_of_a_batch(
+    bench: Bench,
+) -> None:
+    class Doubling(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            doubled = await step.do("double", lambda: event.payload * 2)
+            await step.sleep("rest", "1 minute")
+            return doubled + 1
+
+    bench.registry.add(Doubling)
+    batch = bench.client.workflow(Doubling).create_batch([{"params": 1}, {"params": 10}])
+    bench.work()
+    for instance, doubled in zip(batch.created, (2, 20), strict=True):
+        assert (instance.status().status, instance.status().output) == ("waiting", None)
+        assert instance.step("double").output == doubled
+    bench.after("1 minute")
+    assert [instance.result(timeout=0) for instance in batch.created] == [3, 21]
 
 
 @pytest.mark.cloudflare(12)

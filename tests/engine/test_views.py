@@ -19,7 +19,7 @@ from tests.engine.clock import START_MS
 SEVERAL = ["pause", "terminate", "restart", "send_event", "delete"]
 
 
-@pytest.mark.cloudflare(46, 51)
+@pytest.mark.cloudflare(51)
 def test_the_status_tells_the_truth_from_the_beginning_to_the_end(bench: Bench) -> None:
     seen: list[tuple[str, str | None]] = []
 
