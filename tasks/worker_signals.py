@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -39,8 +40,18 @@ class WorkerLife:
         self._registry: Registry | None = None
         self._children: tuple[int, int] | None = None
         """A pipe to the children of prefork: it ends for them when this process stops, in whatever way."""
+        self._asked: tuple[int, int] | None = None
+        """A pipe from the children of prefork, by which one of them asks for this process to be replaced."""
         self._told = threading.Event()
-        self.recycled = False
+        self._recycled = False
+
+    @property
+    def recycled(self) -> bool:
+        """Whether this process, or a child of it, has asked for a replacement."""
+        if self._asked is not None and not self._recycled:
+            with contextlib.suppress(BlockingIOError):
+                self._recycled = os.read(self._asked[0], 1) != b""
+        return self._recycled
 
     def on_worker_init(self, sender: Any, **_: Any) -> None:
         try:
@@ -53,7 +64,8 @@ class WorkerLife:
             log.critical("%s", error)
             raise SystemExit(1) from None
         if "prefork" in str(getattr(sender, "pool_cls", "")):
-            self._children = os.pipe()
+            self._children, self._asked = os.pipe(), os.pipe()
+            os.set_blocking(self._asked[0], False)
         else:
             self._start(killable=False)
             self._when(self._told.wait, exit_code=0)
@@ -74,8 +86,10 @@ class WorkerLife:
             os.close(self._children[1])
         self._told.set()
 
-    def on_shutdown(self, **_: Any) -> None:
+    def on_shutdown(self, sender: Any = None, **_: Any) -> None:
         process.stop()
+        if self.recycled and not getattr(sender, "exitcode", 1):
+            sender.exitcode = RECYCLED  # what `celery worker` ends with
 
     def _served(self, registry: Registry) -> list[str]:
         """Our names of the queues this worker consumes."""
@@ -110,7 +124,9 @@ class WorkerLife:
 
     def _recycle(self) -> None:
         """Stop, and say by the exit code that another must be started: this one has asked for it itself."""
-        self.recycled = True
+        self._recycled = True
+        if self._asked is not None:
+            os.write(self._asked[1], b"!")
         # In prefork the consumer is the parent's: it is what must be replaced.
         os.kill(os.getpid() if self._children is None else os.getppid(), signal.SIGTERM)
 
@@ -123,7 +139,7 @@ class WorkerLife:
                 log.warning("bodies that do not end are left behind; their steps are for others now")
                 process.stop()
                 logging.shutdown()
-                os._exit(RECYCLED if self.recycled else exit_code)
+                os._exit(RECYCLED if self._recycled else exit_code)
 
         threading.Thread(target=wait, name="orchestrator-stop", daemon=True).start()
 
