@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator import Client, NonRetryableError, WorkflowEntrypoint
+from orchestrator.engine.host import register
 from tests.engine.bench import Bench, Failing
 
 NOW = {"retries": {"limit": 3, "delay": 0}}
@@ -19,6 +20,37 @@ def test_a_step_that_succeeds_at_once_has_seen_attempt_one(bench: Bench) -> None
             return await step.do("a", lambda ctx: ctx.attempt)
 
     assert bench.run(Plain).result(timeout=0) == 1
+
+
+@pytest.mark.cloudflare(18)
+def test_a_result_as_large_as_is_allowed_is_stored_once_and_handed_on_whole(bench: Bench) -> None:
+    large = "x" * (1024 * 1024 - len('{"data":""}'))
+
+    class Large(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            made = await step.do("make", lambda: {"data": large})
+            return await step.do("measure", lambda: len(made["data"]))
+
+    instance = bench.run(Large)
+    assert instance.result(timeout=0) == len(large)
+    assert instance.step("make").output == {"data": large}
+    (stored,) = bench.rows("SELECT length(result) AS n FROM @steps WHERE key = 'do:make:1'")
+    assert stored.n == 1024 * 1024
+
+
+@pytest.mark.cloudflare(81)
+def test_limits_and_retention_come_and_go_with_the_class_that_workers_start_with(bench: Bench) -> None:
+    async def run(self: Any, event: Any, step: Any) -> None: ...
+
+    def deployed(**attributes: Any) -> Any:
+        register(bench.worker(type("Report", (WorkflowEntrypoint,), {"run": run, **attributes})))
+        view = bench.client.workflow("report").describe()
+        return view.limits, view.concurrency, view.default_retention
+
+    assert deployed(limits={"steps": 7}, concurrency={"limit": 2}) == ({"steps": 7}, {"limit": 2}, {})
+    kept = {"success_retention": 3_600_000}
+    assert deployed(default_retention={"success_retention": "1 hour"}) == ({}, {}, kept)
+    assert deployed() == ({}, {}, {})
 
 
 @pytest.mark.cloudflare(46)
