@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.client.messages import storable
 from orchestrator.durations import to_ms
 from orchestrator.errors import TokenNotFound, Unauthorized, UsageError
 from orchestrator.inspection import check_page
@@ -120,7 +121,7 @@ class Access:
     def record(self, actor: str, action: str, target: str, result: str, request_id: str | None = None) -> None:
         """Write a change into the log."""
         row = {
-            "at": self._client.desk.clock.now_ms(), "actor": actor, "action": action, "target": target,
+            "at": self._client.desk.clock.now_ms(), "actor": actor, "action": action, "target": storable(target),
             "result": result, "request_id": request_id,
         }  # fmt: skip
         self._client.desk.database.transaction(lambda connection: access.record(connection, **row))
