@@ -22,7 +22,7 @@ from orchestrator.errors import (
     Unauthorized,
     WorkflowNotFound,
 )
-from orchestrator.names import MAX_ADDRESS, MAX_EVENT_TYPE, MAX_WORKFLOW_NAME
+from orchestrator.names import MAX_ADDRESS, MAX_EVENT_TYPE, MAX_WORKFLOW_NAME, NAME, SCHEDULED
 from web.contract import Contract, contract_of
 from web.refusals import InvalidRequest, MalformedRequest, UnsupportedMediaType
 from web.repeats import HEADER, MAX_KEY, REPLAYED
@@ -47,10 +47,10 @@ class Problem(BaseModel):
     request_id: str
 
 
-_NAMED = {"type": "string", "pattern": "^[a-zA-Z0-9_][a-zA-Z0-9_-]*$", "minLength": 1}
+_NAMED = {"type": "string", "pattern": f"^{NAME}$", "minLength": 1}
 PATH = {
     "workflow": _NAMED | {"maxLength": MAX_WORKFLOW_NAME},
-    "instance_id": {"type": "string", "pattern": "^[a-zA-Z0-9, */#_-]+$", "minLength": 1, "maxLength": MAX_ADDRESS},
+    "instance_id": {"type": "string", "pattern": f"^(?:{NAME}|{SCHEDULED})$", "minLength": 1, "maxLength": MAX_ADDRESS},
     "event_type": _NAMED | {"maxLength": MAX_EVENT_TYPE},
     "message_id": {"type": "integer", "minimum": 0},
 }

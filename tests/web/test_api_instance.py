@@ -63,7 +63,17 @@ def test_an_action_the_status_does_not_allow_is_a_conflict_with_those_it_does(
     assert problem["instance_id"] == "o-1"
 
 
-@pytest.mark.parametrize("body", [{}, {"status": "delete"}, {"status": "paused"}, {"status": "pause", "now": True}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"status": "delete"},
+        {"status": "paused"},
+        {"status": "pause", "now": True},
+        {"status": "terminate", "rollback": "no"},  # was taken for false
+        {"status": "terminate", "rollback": 0},
+    ],
+)
 def test_an_unknown_status_change_is_refused(http: FlaskClient, stub: StubClient, body: dict[str, Any]) -> None:
     stub.add(detail(status="running"))
     assert_problem(http.patch(f"{O1}/status", json=body), 422, "request.invalid")

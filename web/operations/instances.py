@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from flask import g
-from pydantic import Field, StrictBool, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StrictBool, WithJsonSchema, model_validator
 
 from orchestrator.client import Instance, InstanceState
 from web.payloads import Body
 from web.services import workflow_client
+
+_NO_FROM: dict[str, JsonValue] = {"from": {"type": "null"}}
+_NO_ROLLBACK: dict[str, JsonValue] = {"rollback": {"const": False}}
+_TOGETHER: JsonValue = [
+    {"properties": {"status": {"enum": ["pause", "resume"]}, **_NO_FROM, **_NO_ROLLBACK}},
+    {"properties": {"status": {"const": "restart"}, **_NO_ROLLBACK}},
+    {"properties": {"status": {"const": "terminate"}, **_NO_FROM}},
+]
+_STEP = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "pattern": r"^[^\x00-\x1f]+$"},
+        "count": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]},
+        "type": {"enum": ["do", "sleep", "waitForEvent", None]},
+    },
+    "required": ["name"],
+    "additionalProperties": False,
+}
+"""What the client checks, for the document."""
 
 
 class NewInstance(Body):
@@ -21,8 +40,10 @@ class NewInstance(Body):
 
 
 class StatusChange(Body):
+    model_config = ConfigDict(json_schema_extra={"anyOf": _TOGETHER})
+
     status: Literal["pause", "resume", "terminate", "restart"]
-    from_: dict[str, Any] | None = Field(default=None, alias="from")
+    from_: Annotated[dict[str, Any], WithJsonSchema(_STEP)] | None = Field(default=None, alias="from")
     """The step to restart from."""
     rollback: StrictBool = False
     """Run the rollback handlers before it ends."""
