@@ -112,10 +112,10 @@ class WorkflowClient(ScheduleActions[P]):
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
         return Instance(self.client, self.name, row.instance_id, row.id, self._definition)
 
-    def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
-        """The instances whose id begins so, the newest first."""
+    def find(self, prefix: str, limit: int = 10, before: int | None = None) -> builtins.list[InstanceView]:
+        """The instances whose id begins so, the newest first; `before` pages on as in `list`."""
         with self.client.reading() as connection:
-            return inspection.find_instances(connection, self.name, prefix, limit)
+            return inspection.find_instances(connection, self.name, prefix, limit, before)
 
     def list(
         self,

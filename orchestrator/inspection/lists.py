@@ -80,12 +80,14 @@ def count_instances(
     return reading.count(connection, workflow, statuses, since, until)
 
 
-def find_instances(connection: Connection, workflow: str, prefix: str, limit: int) -> list[InstanceView]:
+def find_instances(
+    connection: Connection, workflow: str, prefix: str, limit: int, cursor: int | None = None
+) -> list[InstanceView]:
     """Instances whose id begins so, newest first. Raises UsageError for a limit that there is not."""
-    check_page(limit)
+    check_page(limit, None, cursor)
     if not is_text(prefix):
         return []
-    return [InstanceView(**summary(row)) for row in reading.beginning(connection, workflow, prefix, limit)]
+    return [InstanceView(**summary(row)) for row in reading.beginning(connection, workflow, prefix, limit, cursor)]
 
 
 def check_page(

@@ -24,7 +24,6 @@ from orchestrator.remote.insight import RemoteInsight
 from orchestrator.remote.instance import RemoteInstance
 from orchestrator.remote.records import record, to_text
 from orchestrator.remote.schedules import RemoteScheduleActions
-from orchestrator.remote.transport import PAGE
 from orchestrator.retention import FOREVER, Retention
 from orchestrator.serialization import check_readable, encode
 
@@ -112,15 +111,14 @@ class RemoteWorkflowClient(RemoteScheduleActions[P], RemoteInsight):
             raise InstanceNotFound(f"Workflow {self.name!r} has no instances yet.")
         return RemoteInstance(self.client, self.name, newest[0].id, self._definition)
 
-    def find(self, prefix: str, limit: int = 10) -> builtins.list[InstanceView]:
-        """The instances whose id begins so, the newest first."""
-        check_page(limit)
+    def find(self, prefix: str, limit: int = 10, before: int | None = None) -> builtins.list[InstanceView]:
+        """The instances whose id begins so, the newest first; `before` pages on as in `list`."""
+        check_page(limit, None, before)
         if not is_text(prefix) or len(prefix) > MAX_INSTANCE_ID:
             return []
         if not prefix:
-            return self.list(limit=limit)
-        page = self._transport.get(*self._place, query={"id_prefix": prefix, "limit": min(limit, PAGE)})
-        return [record(InstanceView, row) for row in page["instances"]]
+            return self.list(limit=limit, before=before)
+        return self.client.pages(self._place, limit, before, {"id_prefix": prefix})
 
     def list(
         self,

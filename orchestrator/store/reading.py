@@ -39,7 +39,7 @@ _COUNT = Statement(f"SELECT count(*) AS n FROM @instances WHERE workflow = :work
 # Not LIKE, in which `_` means any character, and no range, which collations would order in ways of their own.
 _BEGINNING = Statement(
     f"SELECT {_SUMMARY} FROM @instances WHERE workflow = :workflow AND substr(instance_id, 1, :length) = :prefix "
-    "ORDER BY id DESC LIMIT :limit"
+    "AND id < :before ORDER BY id DESC LIMIT :limit"
 )
 _DETAIL = Statement(
     f"SELECT {_SUMMARY}, params, output, error, rollback, queue, wanted, paused_at, place, holder, version "
@@ -110,9 +110,14 @@ def _wanted(statuses: Sequence[str] | None, since: int | None, until: int | None
     }
 
 
-def beginning(connection: Connection, workflow: str, prefix: str, limit: int) -> Sequence[Row]:
-    """The newest instances whose id begins so."""
-    return _BEGINNING(connection, workflow=workflow, prefix=prefix, length=len(prefix), limit=limit).all()
+def beginning(
+    connection: Connection, workflow: str, prefix: str, limit: int, cursor: int | None = None
+) -> Sequence[Row]:
+    """The newest instances whose id begins so, before the cursor."""
+    before = NEVER if cursor is None else cursor
+    return _BEGINNING(
+        connection, workflow=workflow, prefix=prefix, length=len(prefix), before=before, limit=limit
+    ).all()
 
 
 def detail(connection: Connection, id: int) -> Row | None:

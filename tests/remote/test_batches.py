@@ -98,3 +98,20 @@ def test_ids_are_found_by_their_beginning(both: Both) -> None:
     assert found("ord", 2) == ["order_2", "orderx1"]
     assert found("") == ["other", "order_2", "orderx1", "order_1"]
     assert found("%") == found("x" * 300) == found("a\x00") == []
+
+
+def test_as_many_ids_are_found_as_were_asked_for(both: Both) -> None:
+    orders = both.local.workflow("orders")
+    for start in (0, 100):
+        orders.create_batch([{"id": f"order_{start + n:03}"} for n in range(100)])
+    orders.create_batch([{"id": f"order_{200 + n}"} for n in range(30)])
+    orders.create(id="other")
+
+    def found(limit: int, before: int | None = None) -> list[Any]:
+        return both.agree(lambda client: client.workflow("orders").find("order_", limit, before))
+
+    assert [view.id for view in found(230)] == [f"order_{n:03}" for n in reversed(range(230))]
+    assert len(found(1000)) == 230
+    assert len(found(101)) == 101
+    (second,) = found(1, before=found(1)[0].cursor)
+    assert second.id == "order_228"

@@ -102,7 +102,8 @@ def list_all_instances() -> ResponseReturnValue:
 def list_instances(workflow: str) -> ResponseReturnValue:
     query = read_query(InstanceQuery)
     if query.id_prefix is not None:
-        return jsonify(shapes.found(workflow_client(workflow).find(query.id_prefix, limit=query.limit)))
+        found = workflow_client(workflow).find(query.id_prefix, limit=query.limit, before=query.cursor)
+        return jsonify(shapes.page(found, query.limit))
     return jsonify(shapes.page(workflow_client(workflow).list(**query.asked()), query.limit))
 
 

@@ -39,11 +39,6 @@ def page(views: Sequence[InstanceView], limit: int) -> dict[str, Any]:
     return {"instances": [instance(view) for view in views], "next_cursor": next_cursor(views, limit)}
 
 
-def found(views: Sequence[InstanceView]) -> dict[str, Any]:
-    """A list that has no further pages."""
-    return {"instances": [instance(view) for view in views], "next_cursor": None}
-
-
 def detail(view: InstanceDetail) -> dict[str, Any]:
     """With those of the allowed actions that the caller's role allows as well."""
     shaped = _with_times(view.to_dict(), _INSTANCE_TIMES)
