@@ -45,7 +45,7 @@ def to_ms(duration: Duration, *, what: str = "duration") -> int:
         amount = _parse(duration, what)
     else:
         raise _invalid(duration, what, f"{type(duration).__name__} is no duration")
-    if not math.isfinite(amount) or amount < 0:
+    if amount < 0 or amount in (math.inf, -math.inf) or amount != amount:  # isfinite() fails on very large integers
         raise _invalid(duration, what, "it must be finite and not negative")
     if amount > MAX_MS:
         raise _invalid(duration, what, "it is longer than 10,000 years")

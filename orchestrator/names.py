@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
+from typing import TypeGuard
 
 from orchestrator.errors import InvalidEventType, InvalidInstanceId, InvalidStepName, InvalidWorkflowName
 
@@ -84,7 +85,7 @@ def schedule_of(instance_id: str) -> tuple[str, int] | None:
     return (" ".join(fields[:5]), int(tick)) if len(fields) >= 5 and tick.isdigit() else None
 
 
-def is_text(value: object) -> bool:
+def is_text(value: object) -> TypeGuard[str]:
     """Whether it is text that a database can store: what is not can't be the name of anything."""
     return isinstance(value, str) and not _NO_TEXT.search(value)
 

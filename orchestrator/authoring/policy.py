@@ -14,6 +14,7 @@ from typing import Any, Literal, NotRequired, TypedDict, get_args
 from orchestrator.authoring.views import StepContext
 from orchestrator.durations import MAX_MS, Duration, to_ms
 from orchestrator.errors import InvalidDuration, InvalidStepConfig
+from orchestrator.names import is_text
 
 Backoff = Literal["constant", "linear", "exponential"]
 
@@ -156,7 +157,7 @@ def _parse(config: Mapping[str, Any], *, stored: bool = False) -> StepConfig:
     retries, timeout, queue = config.get("retries"), config.get("timeout", DEFAULT_TIMEOUT), config.get("queue")
     if retries is not None and not isinstance(retries, Mapping):
         raise _Invalid(f"retries must be a mapping such as {{'limit': 3, 'delay': '30 seconds'}}, not {retries!r}")
-    if queue is not None and (not isinstance(queue, str) or not 0 < len(queue) <= MAX_QUEUE_NAME):
+    if queue is not None and not (is_text(queue) and 0 < len(queue) <= MAX_QUEUE_NAME):
         raise _Invalid(f"queue must be a name of 1 to {MAX_QUEUE_NAME} characters, not {queue!r}")
     sensitive = config.get("sensitive")
     if sensitive not in (None, "output"):
@@ -180,7 +181,7 @@ def _parse_retries(retries: Mapping[str, Any] | None, stored: bool) -> tuple[Ret
             raise _Invalid(f"retries must contain both limit and delay, and {required} is missing")
     given = {**DEFAULT_RETRIES, **retries}
     limit, backoff, jitter = given["limit"], given["backoff"], given.get("jitter", 0.0)
-    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or math.isnan(limit) or limit < 0:
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:  # nor NaN
         raise _Invalid(f"retries.limit must be a number of at least 0, not {limit!r}")
     if limit > MAX_RETRIES and limit != math.inf:
         raise _Invalid(f"retries.limit may be at most {MAX_RETRIES:,} (or infinity), not {limit!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar, overload
 from uuid import UUID
@@ -61,6 +61,29 @@ class StepDecorator(Protocol):
     def __call__(self, fn: Callable[..., Awaitable[R]], /) -> StepCallable[R]: ...
     @overload
     def __call__(self, fn: Callable[..., R], /) -> StepCallable[R]: ...
+
+
+def no_callback(name: object) -> WorkflowFatalError:
+    return WorkflowFatalError(
+        f'Step "{name}" requires a callback function: `await step.do("{name}", fn)`, or decorate one with '
+        f'`@step.do("{name}")` and await its call.'
+    )
+
+
+class Undecorated:
+    """A step that has no function yet; to await it is the mistake of having forgotten that."""
+
+    def __init__(self, name: object, decorate: Callable[[Callable[..., Any]], Any]) -> None:
+        self._name = name
+        self._decorate = decorate
+
+    def __call__(self, fn: Callable[..., Any], /) -> Any:
+        if not callable(fn):
+            raise no_callback(self._name)
+        return self._decorate(fn)
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        raise no_callback(self._name)
 
 
 class WorkflowStep:
@@ -205,15 +228,15 @@ class WorkflowStep:
             signature = signature_of(fn)
             policy, rollback = self._policy(name, config, options, signature.parameters)
             return self._call(check_step_name(name), fn, tuple(rest), options, signature, policy, rollback)
-        if given and len(given) > 1 and given[1] is not None and not isinstance(given[1], (Mapping, list, tuple)):
-            raise WorkflowFatalError(f'Step "{name}" requires a callback function')
+        if (rest == [None] and not options) or (rest and not isinstance(rest[0], (list, tuple, type(None)))):
+            raise no_callback(name)
         positional = dict(zip(("depends", "concurrent", "config"), rest, strict=False))
         depends = options.pop("depends", positional.get("depends"))
         concurrent = bool(options.pop("concurrent", positional.get("concurrent", False)))
         policy, rollback = self._policy(name, config or positional.get("config"), options, ())
         if options:
             raise InvalidStepConfig(f'Step config for "{name}" has unknown options: {", ".join(sorted(options))}')
-        return lambda fn: self._decorate(name, fn, policy, rollback, depends, concurrent)
+        return Undecorated(name, lambda fn: self._decorate(name, fn, policy, rollback, depends, concurrent))
 
     async def sleep(self, name: str, duration: Duration) -> None:
         """Wait for a duration (milliseconds, "3 days", timedelta; at most 365 days), holding no worker meanwhile."""

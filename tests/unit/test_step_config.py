@@ -97,6 +97,7 @@ def test_nothing_stored_means_the_defaults() -> None:
         ({"retries": {**RETRIES, "limit": True}}, "retries.limit must be a number of at least 0, not True"),
         ({"retries": {**RETRIES, "limit": math.nan}}, "retries.limit must be a number of at least 0, not nan"),
         ({"retries": {**RETRIES, "limit": 10_001}}, "retries.limit may be at most 10,000 (or infinity), not 10001"),
+        ({"retries": {**RETRIES, "limit": 10**400}}, "retries.limit may be at most 10,000 (or infinity)"),
         ({"retries": {**RETRIES, "delay": -1}}, "Invalid retries.delay -1"),
         ({"retries": {**RETRIES, "delay": math.nan}}, "Invalid retries.delay nan"),
         ({"retries": {**RETRIES, "delay": None}}, "Invalid retries.delay None"),
@@ -115,6 +116,8 @@ def test_nothing_stored_means_the_defaults() -> None:
         ({"timeout": -5}, "Invalid timeout -5"),
         ({"queue": 5}, "queue must be a name of 1 to 128 characters, not 5"),
         ({"queue": ""}, "queue must be a name of 1 to 128 characters, not ''"),
+        ({"queue": "a\0"}, "queue must be a name of 1 to 128 characters, not 'a\\x00'"),
+        ({"queue": "\ud800"}, "queue must be a name of 1 to 128 characters"),
         ({"queue": "q" * 129}, "queue must be a name of 1 to 128 characters"),
     ],
 )
