@@ -69,9 +69,12 @@ def _client(ctx: click.Context, server: str | None) -> AnyClient:
         return cast("Client", ctx.obj())
     if server:
         return remote_client(ctx, server)
+    from orchestrator.cli.starting import wait_for_tables
     from orchestrator.client import Client
 
-    return Client()
+    client = Client()
+    wait_for_tables(client)
+    return client
 
 
 def find_workflow(ctx: click.Context, client: AnyClient, name: str) -> AnyWorkflow:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.command import command
-from orchestrator.cli.configuration import find_app, settings_with
+from orchestrator.cli.configuration import find_app, settings_with, without_password
+from orchestrator.cli.devfile import write_start
 from orchestrator.cli.output import Output
 
 
@@ -41,6 +42,7 @@ def dev(
 
         settings = settings_with(host=host, port=port)
         check_address(settings.host, settings.port)
+        write_start(app=spec, database=without_password(settings.database_url))
     if reload and parent_fd is None:
         from orchestrator.cli.reload import supervise
 
