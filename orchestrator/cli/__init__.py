@@ -31,6 +31,7 @@ COMMANDS = {
     "db": Entry("orchestrator.cli.database:db", "Create and upgrade the database.", "Set up"),
     "tokens": Entry("orchestrator.cli.access:tokens", "Create, list and revoke access tokens.", "Set up"),
     "audit": Entry("orchestrator.cli.access:audit", "Look at the log of changes.", "Set up"),
+    "openapi": Entry("orchestrator.cli.description:openapi", "Write the REST interface's OpenAPI document.", "Set up"),
     "completion": Entry("orchestrator.cli.completion:completion", "Complete names in bash, zsh or fish.", "Set up"),
     "version": Entry("orchestrator.cli.version:version", "Show the versions of everything involved.", "Set up"),
 }

@@ -19,6 +19,7 @@ COMMANDS = {
     "step": Entry("orchestrator.cli.stepping:step", "Write the whole output of one step."),
     "runs": Entry("orchestrator.cli.history:runs", "List the runs of an instance, before and after each restart."),
     "subscribe": Entry("orchestrator.cli.history:subscribe", "Write the events of an instance as they happen."),
+    "wait": Entry("orchestrator.cli.waiting:wait", "Stay until an instance ends; the exit code tells how."),
     "pause": Entry("orchestrator.cli.actions:pause", "Pause instances; the steps that run finish first.", "Actions"),
     "resume": Entry("orchestrator.cli.actions:resume", "Resume paused instances.", "Actions"),
     "terminate": Entry("orchestrator.cli.actions:terminate", "End instances at once.", "Actions"),

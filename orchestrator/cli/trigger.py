@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -11,14 +10,9 @@ from orchestrator.cli.batch import MOST, instances_in, trigger_many
 from orchestrator.cli.command import INSTANCE, client_command
 from orchestrator.cli.connection import app_option, connect, known_class, workflow_argument
 from orchestrator.cli.keeping import retention, retention_options
-from orchestrator.cli.outcome import goes_on_without_us, outcome_of, show_output
 from orchestrator.cli.output import Output, note
 from orchestrator.cli.params import read_json
-from orchestrator.durations import to_ms
-from orchestrator.errors import InstanceErrored, InstanceTerminated
-
-if TYPE_CHECKING:
-    from orchestrator.cli.connection import AnyInstance
+from orchestrator.cli.waiting import in_seconds, stay
 
 
 @client_command("trigger")
@@ -58,7 +52,7 @@ def trigger(
     """
     if timeout is not None and not (wait or watch):
         raise click.UsageError("--timeout says how long to stay: give it with --wait or --watch.", ctx)
-    timeout_s = None if timeout is None else to_ms(timeout, what="--timeout") / 1000
+    timeout_s = in_seconds(timeout)
     if count is not None or batch is not None:
         if (count is not None and batch is not None) or instance_id is not None or wait or watch:
             raise click.UsageError(
@@ -83,18 +77,9 @@ def trigger(
 
             follow(ctx, started, timeout_s)
         elif wait:
-            _wait(output, started, timeout_s)
+            stay(output, started, timeout_s)
         else:
             if output.for_people:
                 note(f"   See it: orchestrator instances describe {started.workflow} {started.id} --watch")
             created = {"id": started.id, "workflow": started.workflow, "status": "queued"}
             output.record(created, id=started.id, show=lambda: None)
-
-
-def _wait(output: Output, started: AnyInstance, timeout_s: float | None) -> None:
-    # How it ended is said by the outcome below, after the data has been written.
-    with goes_on_without_us(started), suppress(InstanceErrored, InstanceTerminated):
-        started.result(timeout=timeout_s, type=Any)
-    detail = started.describe()
-    output.record(detail.to_dict(), id=detail.id, show=lambda: show_output(detail))
-    outcome_of(detail)

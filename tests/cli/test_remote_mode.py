@@ -250,3 +250,18 @@ def test_what_an_operator_does_is_written_alike(bench: Bench, on_server: Command
     assert on_server("rejected", "--retry", str(number)).stderr == f"Message {number} was carried out.\n"
     assert on_database("rejected", "-o", "id").stdout == ""
     assert len(bench.client.instances()) == 3
+
+
+def test_the_document_of_a_server_is_that_of_this_version(on_server: Command) -> None:
+    of_server, own = on_server("openapi"), CliRunner().invoke(root, ["openapi", "--json"])
+    assert of_server.exit_code == own.exit_code == 0
+    assert json.loads(of_server.stdout) == json.loads(own.stdout)
+    assert json.loads(own.stdout)["openapi"] == "3.1.0"
+
+
+def test_a_command_waits_for_an_instance_on_a_server(bench: Bench, on_server: Command, on_database: Command) -> None:
+    bench.client.workflow("orders").create(id="o-1").terminate()
+    remote, local = (run("instances", "wait", "orders", "o-1", "--json") for run in (on_server, on_database))
+    assert remote.exit_code == local.exit_code == 11
+    assert remote.stdout == local.stdout
+    assert json.loads(local.stdout)["status"] == "terminated"

@@ -5,14 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from flask import Flask
+from web.api.document import standing_alone
 
-from web import addresses
-from web.api import api
-from web.openapi import document
-
-app = Flask("web")
-addresses.install(app)
-app.register_blueprint(api)
-json.dump(document(app), sys.stdout, indent=2)
+json.dump(standing_alone(), sys.stdout, indent=2)
 sys.stdout.write("\n")
