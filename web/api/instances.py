@@ -154,7 +154,9 @@ def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 @api.patch("/workflows/<workflow>/instances/<instance:instance_id>/status")
 @takes(
-    answers.State, body=StatusChange, refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart, PreconditionFailed)
+    answers.State,
+    body=StatusChange,
+    refuses=(InstanceNotFound, ActionNotAllowed, CannotRestart, PreconditionFailed, RateLimited),
 )
 def change_status(workflow: str, instance_id: str) -> ResponseReturnValue:
     """With `If-Match`, only if it still has that ETag: 412 with the one it has if not."""
