@@ -82,7 +82,7 @@ class Definition:
     @classmethod
     def of(cls, workflow: type[WorkflowEntrypoint[Any]]) -> Definition:
         """Raises SetupError or InvalidWorkflowName for a class that can't be a workflow."""
-        name = check_workflow_name(workflow.__dict__.get("name") or kebab_case(workflow.__name__))
+        name = check_workflow_name(workflow.__dict__.get("name", kebab_case(workflow.__name__)))
         if workflow.run is WorkflowEntrypoint.run:
             raise SetupError(f"Workflow {name!r} ({workflow.__qualname__}) has no `run(self, event, step)` method.")
         parameters = len(inspect.signature(workflow.run).parameters)
@@ -104,13 +104,13 @@ class Definition:
 
     @cached_property
     def step_limit(self) -> int:
-        return self.cls.limits.get("steps", DEFAULT_STEP_LIMIT)
+        return self.settings.get("limits", {}).get("steps", DEFAULT_STEP_LIMIT)
 
     @cached_property
     def settings(self) -> dict[str, dict[str, int]]:
         """What the class sets, as plain JSON. Raises InvalidWorkflowSettings, InvalidRetention."""
         given = {key: getattr(self.cls, key) for key in KEYS}
-        return checked({key: value for key, value in given.items() if value}, self.name)
+        return checked({key: value for key, value in given.items() if value != {}}, self.name)
 
     def schedules(self) -> list[tuple[Schedule, str]]:
         """What the class declares, each with its params as JSON text. Raises InvalidParams, NotSerializableError."""

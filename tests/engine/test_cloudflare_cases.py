@@ -164,3 +164,33 @@ def test_a_handler_never_sees_the_mark_of_a_delay_function(bench: Bench) -> None
     assert instance.status().rollback == {"outcome": "complete", "error": None}
     (config,) = seen
     assert config["retries"] == {"limit": 1, "backoff": "exponential"}
+
+
+@pytest.mark.cloudflare(51)
+def test_the_status_has_the_output_the_error_and_what_the_steps_returned(bench: Bench) -> None:
+    class Told(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            await step.do("first", lambda: 1)
+            await step.do("second", lambda: {"n": 2})
+            how = (await step.wait_for_event("how", "end")).payload
+            if how == "fail":
+                raise ValueError("as told")
+            return {"ended": how}
+
+    done, failed, stopped = (bench.run(Told) for _ in range(3))
+    for instance in (done, failed, stopped):
+        state, detail = instance.status(), instance.describe()
+        assert (state.status, state.output, state.error) == ("waiting", None, None)
+        assert [step.output for step in detail.steps if step.status == "complete"] == [1, {"n": 2}]
+    done.send_event("end", "well")
+    failed.send_event("end", "fail")
+    stopped.terminate()
+    bench.work()
+    assert [
+        (state.status, state.output, state.error) for state in (done.status(), failed.status(), stopped.status())
+    ] == [
+        ("complete", {"ended": "well"}, None),
+        ("errored", None, {"name": "ValueError", "message": "as told"}),
+        ("terminated", None, None),
+    ]
+    assert [step.output for step in stopped.describe().steps][:2] == [1, {"n": 2}]

@@ -214,25 +214,32 @@ def test_a_stream_that_breaks_fails_its_attempt_and_what_was_stored_of_it_is_rem
 @pytest.mark.cloudflare(23)
 def test_a_timeout_while_it_is_written_fails_the_attempt_and_removes_what_there_is(bench: Bench, colour: str) -> None:
     end = threading.Event()
+    stored: list[int] = []
+
+    def look() -> None:
+        stored.append(len(bench.rows("SELECT 1 FROM @stream_chunks")))
 
     def slow() -> Any:
         while not end.wait(0.01):
             yield bytes(100 * KIB)
+            look()
 
     async def slow_later() -> Any:
         while not end.is_set():
             await asyncio.sleep(0.01)
             yield bytes(100 * KIB)
+            look()
 
     class Slow(WorkflowEntrypoint):
         async def run(self, event: Any, step: Any) -> Any:
             body = slow if colour == "def" else slow_later
-            await step.do("slow", {"timeout": 200, "retries": {"limit": 0, "delay": 0}}, body)
+            await step.do("slow", {"timeout": 1000, "retries": {"limit": 0, "delay": 0}}, body)
 
     instance = bench.run(Slow)
     end.set()
     error = instance.status().error
-    assert error == {"name": "StepTimeoutError", "message": "Execution timed out after 200ms"}
+    assert error == {"name": "StepTimeoutError", "message": "Execution timed out after 1000ms"}
+    assert max(stored) > 0, "there was something to remove"
     pumped(bench)
     assert bench.rows("SELECT 1 FROM @stream_chunks") == bench.rows("SELECT 1 FROM @streams") == []
 

@@ -48,6 +48,7 @@ def test_depends_that_does_not_fit_the_parameters_is_a_type_error(depends: list[
     assert str(error) == message
 
 
+@pytest.mark.cloudflare(77)
 def test_depends_and_names_work_for_blocking_functions() -> None:
     def program(step: Any) -> Any:
         @step.do

@@ -75,7 +75,22 @@ def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
         Definition.of(made(limits={"steps": limit}))
 
 
-@pytest.mark.parametrize("name", ["a b", "-a", "a" * 65, "ä", 5])
+@pytest.mark.parametrize("setting", ["limits", "concurrency"])
+@pytest.mark.parametrize("given", [[], [5], (), 0, 5, "", "steps", {"stepz": 5}, {"steps": 5, "limit": 5}])
+@pytest.mark.cloudflare(80)
+def test_settings_of_another_shape_are_refused(setting: str, given: Any) -> None:
+    with pytest.raises(
+        SetupError, match=rf"{setting} of workflow 'made' is .*; write it as {{'(steps|limit)': a number}}"
+    ):
+        Definition.of(made(**{setting: given}))
+
+
+@pytest.mark.parametrize("none", [None, {}, {"steps": None}])
+def test_a_limit_that_is_not_given_is_the_default(none: Any) -> None:
+    assert Definition.of(made(limits=none)).step_limit == 10_000
+
+
+@pytest.mark.parametrize("name", ["", None, "a b", "-a", "a" * 65, "ä", 5])
 @pytest.mark.cloudflare(80)
 def test_a_name_that_is_not_allowed_is_refused(name: Any) -> None:
     with pytest.raises(InvalidWorkflowName):
