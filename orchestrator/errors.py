@@ -302,6 +302,18 @@ class InvalidSchedule(UsageError):
     code = "schedule.invalid"
 
 
+class ScheduleAlreadyExists(UsageError):
+    """The workflow has this schedule already."""
+
+    code = "schedule.already_exists"
+
+
+class ScheduleDeclared(UsageError):
+    """The schedule is declared by the workflow's class, and would be back with the next worker."""
+
+    code = "schedule.declared"
+
+
 class ScheduleNotFound(UsageError):
     """There is no such schedule."""
 

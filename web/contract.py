@@ -24,6 +24,8 @@ class Contract:
     """Other media types that it may answer with."""
     location: bool
     refuses: tuple[type[OrchestratorError], ...]
+    conditional: bool
+    """Whether it answers 304 where `If-None-Match` has the ETag of what it would answer."""
     secret: bool
     """Whether what it answers must be stored nowhere."""
 
@@ -37,12 +39,13 @@ def takes(
     media: tuple[str, ...] = (),
     location: bool = False,
     refuses: tuple[type[OrchestratorError], ...] = (),
+    conditional: bool = False,
     secret: bool = False,
 ) -> Callable[[View], View]:
     """Marks a view. What every route may refuse (a token, a field, a path) need not be named."""
 
     def mark(view: View) -> View:
-        view.contract = Contract(answer, status, query, body, media, location, refuses, secret)  # type: ignore[attr-defined]
+        view.contract = Contract(answer, status, query, body, media, location, refuses, conditional, secret)  # type: ignore[attr-defined]
         return view
 
     return mark

@@ -66,6 +66,13 @@ IF_MATCH = {
     "description": "The ETag of what was seen, in quotes: nothing is changed if it has another by now.",
     "schema": {"type": "string"},
 }
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of what was seen, in quotes: 304 if it still has that.",
+    "schema": {"type": "string"},
+}
+ETAG = {"description": "Another one for each difference that can be seen.", "schema": {"type": "string"}}
 ALWAYS = (Unauthorized, Forbidden, TooManyFailures, InvalidRequest)
 WITH_BODY = (MalformedRequest, UnsupportedMediaType)
 WITH_KEY = (RequestInProgress, AnswerLost, KeyReused)
@@ -131,6 +138,8 @@ def _operation(rule: Rule, view: Any, contract: Contract, schemas: dict[str, Any
         parameters.append(IDEMPOTENCY_KEY)
     if PreconditionFailed in contract.refuses:
         parameters.append(IF_MATCH)
+    if contract.conditional:
+        parameters.append(IF_NONE_MATCH)
     if parameters:
         operation["parameters"] = parameters
     if contract.body is not None:
@@ -161,6 +170,9 @@ def _responses(rule: Rule, contract: Contract, schemas: dict[str, Any]) -> dict[
         replayed = {"description": "`true` if it was answered before.", "schema": {"const": "true"}}
         good["headers"] = good.get("headers", {}) | {REPLAYED: replayed}
     responses = {str(contract.status): good}
+    if contract.conditional:
+        good["headers"] = good.get("headers", {}) | {"ETag": ETAG}
+        responses["304"] = {"description": "It still has the ETag of `If-None-Match`.", "headers": {"ETag": ETAG}}
     if follows:
         responses["204"] = {"description": "It has ended, and there is nothing more to tell."}
     refusals: dict[int, set[str]] = defaultdict(set)

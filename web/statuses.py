@@ -46,6 +46,8 @@ STATUS_BY_CODE = {
     "retention.invalid": 422,
     "schedule.invalid": 422,
     "schedule.not_found": 404,
+    "schedule.already_exists": 409,
+    "schedule.declared": 409,
     "batch.invalid": 422,
     "workflow.invalid_name": 422,
     "workflow.invalid_event_type": 422,

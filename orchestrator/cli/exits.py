@@ -54,6 +54,8 @@ REMEDIES: dict[str, Remedy] = {
     "workflow.invalid_settings": Remedy(USAGE, _HELP),
     "instance.rate_limited": Remedy(CONFLICT, "wait for as long as it says, then do it again"),
     "schedule.invalid": Remedy(USAGE, _HELP),
+    "schedule.already_exists": Remedy(CONFLICT, "see the schedules there are: orchestrator schedules list {workflow}"),
+    "schedule.declared": Remedy(CONFLICT, "remove it in the class, or: orchestrator schedules pause {workflow} ID"),
     "schedule.not_found": Remedy(NOT_FOUND, "see the schedules there are: orchestrator schedules list {workflow}"),
     "batch.invalid": Remedy(USAGE, _HELP),
     "version.not_found": Remedy(NOT_FOUND, "see the workflow: orchestrator describe {workflow}"),

@@ -30,12 +30,15 @@ class ScheduleActions(Generic[P]):
     def add_schedule(
         self, cron: str, timezone: str = "UTC", params: P | Mapping[str, Any] | None = None
     ) -> ScheduleView:
-        """Start an instance at every moment of a cron expression, from now on. Raises InvalidSchedule, InvalidParams."""
+        """Start an instance at every moment of a cron expression, from now on.
+
+        Raises InvalidSchedule, ScheduleAlreadyExists, InvalidParams.
+        """
         schedule = Schedule(cron, timezone, params)
         return self._shown(schedules.add(self.client.desk, self.name, schedule, self._encoded(params)))
 
     def remove_schedule(self, id: str) -> None:
-        """Raises ScheduleNotFound, and InvalidSchedule for one that the workflow's class declares."""
+        """Raises ScheduleNotFound, and ScheduleDeclared for one that the workflow's class declares."""
         schedules.remove(self.client.desk, self.name, id)
 
     def pause_schedule(self, id: str) -> ScheduleView:

@@ -13,7 +13,7 @@ from orchestrator.authoring.schedules import Schedule
 from orchestrator.doorbell import Ring
 from orchestrator.engine import publishing
 from orchestrator.engine.admission import Desk
-from orchestrator.errors import InvalidSchedule, ScheduleNotFound
+from orchestrator.errors import ScheduleAlreadyExists, ScheduleDeclared, ScheduleNotFound
 from orchestrator.names import scheduled_id
 from orchestrator.settings import Settings
 from orchestrator.statuses import TRIGGER_CRON
@@ -73,7 +73,7 @@ def synchronise(
 
 
 def add(desk: Desk, workflow: str, schedule: Schedule, params: str) -> Any:
-    """Its row. Raises InvalidSchedule if the workflow has this one already."""
+    """Its row. Raises ScheduleAlreadyExists if the workflow has this one already."""
     now = desk.clock.now_ms()
 
     def work(connection: Connection) -> Any:
@@ -88,7 +88,7 @@ def add(desk: Desk, workflow: str, schedule: Schedule, params: str) -> Any:
 
     row = desk.database.transaction(work)
     if row is None:
-        raise InvalidSchedule(
+        raise ScheduleAlreadyExists(
             f"Workflow {workflow!r} has the schedule {schedule.cron!r} ({schedule.timezone}) already; "
             "remove that one first to change its params."
         )
@@ -112,11 +112,11 @@ def resume(desk: Desk, workflow: str, id: str) -> Any:
 
 
 def remove(desk: Desk, workflow: str, id: str) -> None:
-    """Raises InvalidSchedule for one that the workflow's class declares: it would be back with the next worker."""
+    """Raises ScheduleDeclared for one that the workflow's class declares: it would be back with the next worker."""
 
     def work(connection: Connection, row: Any) -> None:
         if row.source == CODE:
-            raise InvalidSchedule(
+            raise ScheduleDeclared(
                 f"Schedule {id} ({row.cron!r}) is declared by the class of workflow {workflow!r}: remove it there, or "
                 "pause it here."
             )

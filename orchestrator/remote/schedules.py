@@ -32,14 +32,17 @@ class RemoteScheduleActions(Generic[P]):
     def add_schedule(
         self, cron: str, timezone: str = "UTC", params: P | Mapping[str, Any] | None = None
     ) -> ScheduleView:
-        """Start an instance at every moment of a cron expression, from now on. Raises InvalidSchedule, InvalidParams."""
+        """Start an instance at every moment of a cron expression, from now on.
+
+        Raises InvalidSchedule, ScheduleAlreadyExists, InvalidParams.
+        """
         schedule = Schedule(cron, timezone, params)
         body = f"{{{', '.join(self._scheduled(schedule))}}}"
         answer = self.client.transport.ask("POST", "workflows", self.name, "schedules", body=body)
         return record(ScheduleView, answer)
 
     def remove_schedule(self, id: str) -> None:
-        """Raises ScheduleNotFound, and InvalidSchedule for one that the workflow's class declares."""
+        """Raises ScheduleNotFound, and ScheduleDeclared for one that the workflow's class declares."""
         self.client.transport.send("DELETE", *self._schedule(id))
 
     def pause_schedule(self, id: str) -> ScheduleView:

@@ -47,10 +47,10 @@ def _restart(*options: str) -> Run:
 
 
 def _schedule(what: str, *words: str, cron: Any = "0 7 * * *", timezone: Any = "UTC", cloudflare: bool = True,
-              http: str | None = None, cli: bool = True) -> Bad:  # fmt: skip
+              http: str | None = None, cli: bool = True, code: str = "schedule.invalid") -> Bad:  # fmt: skip
     return Bad(
         what=f"a schedule {what}",
-        code="schedule.invalid",
+        code=code,
         words=words,
         python=lambda client: client.workflow("orders").add_schedule(cron, timezone),
         rest=Ask("POST", _SCHEDULES, json={"cron": cron, "timezone": timezone}),
@@ -143,8 +143,8 @@ CASES = [
               cloudflare=False),
     _schedule("in no zone", "''", "Europe/Berlin", timezone="", cloudflare=False),
     _schedule("that is there already", "has the schedule '30 7 * * *' (UTC) already", "remove that one first",
-              cron="30 7 * * *", cloudflare=False),
-    Bad(what="removing a schedule that the class declares", code="schedule.invalid",
+              cron="30 7 * * *", cloudflare=False, code="schedule.already_exists"),
+    Bad(what="removing a schedule that the class declares", code="schedule.declared",
         words=("declared by the class of workflow 'daily'", "pause it here"),
         python=lambda client: client.workflow("daily").remove_schedule("1"),
         rest=Ask("DELETE", "/workflows/daily/schedules/1"), cli=run("schedules", "delete", "daily", "1", "--yes")),

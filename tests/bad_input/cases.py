@@ -30,6 +30,8 @@ KINDS: dict[str, tuple[int, int, int]] = {
     "batch.invalid": (422, 2, 19422),
     "retention.invalid": (422, 2, 19422),
     "schedule.invalid": (422, 2, 19422),
+    "schedule.already_exists": (409, 4, 19409),
+    "schedule.declared": (409, 4, 19409),
     "schedule.not_found": (404, 3, 19404),
     "subscription.invalid": (422, 2, 19422),
     "aggregates.invalid": (422, 2, 19422),

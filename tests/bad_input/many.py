@@ -144,6 +144,8 @@ CASES = [
     ),
     _doomed([], "batch.invalid", "instance", command="usage"),
     _doomed([f"i{n}" for n in range(101)], "batch.invalid", "1 to 100 instances", "not 101"),
+    Bad(what="deleting nobody says which", code="request.invalid", words=("instances", "required"),
+        rest=Ask("POST", "/workflows/orders/instances/batch/delete", json={})),
     _doomed(["waits", "no/such!id"], "instance.invalid_id", "'no/such!id'", "letters, digits", "271"),
     _doomed(["waits", "x" * 272], "instance.invalid_id", "xxx", "letters, digits", "271"),
     _statuses("complete"),

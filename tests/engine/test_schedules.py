@@ -12,7 +12,13 @@ from orchestrator import Schedule, WorkflowClient, WorkflowEntrypoint
 from orchestrator.authoring.registry import Registry
 from orchestrator.engine import pump
 from orchestrator.engine.host import register
-from orchestrator.errors import InvalidParams, InvalidSchedule, ScheduleNotFound
+from orchestrator.errors import (
+    InvalidParams,
+    InvalidSchedule,
+    ScheduleAlreadyExists,
+    ScheduleDeclared,
+    ScheduleNotFound,
+)
 from orchestrator.settings import Settings
 from tests.engine.bench import Bench
 from tests.engine.clock import START_MS
@@ -181,13 +187,13 @@ def test_a_schedule_that_was_added_from_outside_is_removed_from_outside(bench: B
     report = deploy(bench, "0 1 * * *")
     added = report.add_schedule("0 7 * * *", "Europe/Berlin", {"n": 2})
     assert (added.timezone, added.params, added.source) == ("Europe/Berlin", {"n": 2}, "api")
-    with pytest.raises(InvalidSchedule, match="already"):
+    with pytest.raises(ScheduleAlreadyExists, match="already"):
         report.add_schedule("0 7  * * *", "Europe/Berlin")
-    with pytest.raises(InvalidSchedule, match="already"):
+    with pytest.raises(ScheduleAlreadyExists, match="already"):
         report.add_schedule("0 1 * * *")
     report.remove_schedule(added.id)
     (declared,) = report.schedules()
-    with pytest.raises(InvalidSchedule, match="declared by the class"):
+    with pytest.raises(ScheduleDeclared, match="declared by the class"):
         report.remove_schedule(declared.id)
 
 

@@ -52,6 +52,18 @@ def test_a_workflow_is_set_only_as_it_was_seen(door: Door, admin: str) -> None:
     assert door.client.workflow("orders").describe().limits == {"steps": 5}
 
 
+def test_a_workflow_is_deleted_only_as_it_was_seen(door: Door, admin: str) -> None:
+    orders = "/api/v1/workflows/orders"
+    seen = tag(door, orders, admin)
+    door.client.workflow("orders").configure(limits={"steps": 5})
+    refused = door.ask("DELETE", orders, admin, headers={"If-Match": seen})
+    assert_problem(refused, 412, "request.precondition_failed")
+    now = refused.headers["ETag"]
+    assert now == tag(door, orders, admin) != seen
+    assert door.ask("DELETE", orders, admin, headers={"If-Match": now}).status_code == 200
+    assert door.ask("GET", orders, admin).status_code == 404
+
+
 def test_anything_will_do_for_a_star_and_a_weak_tag_for_nothing(door: Door, admin: str) -> None:
     seen = tag(door, f"{INSTANCES}/a", admin)
     pause = {"status": "pause"}

@@ -59,7 +59,7 @@ def test_every_operation_has_a_name_of_its_own_and_says_its_errors(described: di
     names = [operation["operationId"] for operation in operations(described)]
     assert len(names) == len(set(names))
     for operation in operations(described):
-        problems = {status: answer for status, answer in operation["responses"].items() if not status.startswith("2")}
+        problems = {status: answer for status, answer in operation["responses"].items() if status[0] not in "23"}
         assert all([*answer["content"]] == ["application/problem+json"] for answer in problems.values())
 
 
@@ -73,3 +73,24 @@ def test_times_are_text_and_what_users_stored_is_anything(described: dict[str, A
 def test_a_query_that_no_contract_names_is_refused(http: FlaskClient) -> None:
     assert http.get("/api/v1/workflows?limit=1").status_code == 422
     assert http.get("/api/v1/workflows/orders/instances?limit=1").status_code == 200
+
+
+def test_what_may_be_unchanged_says_so(described: dict[str, Any]) -> None:
+    conditional = {
+        operation["operationId"]
+        for operations in described["paths"].values()
+        for operation in operations.values()
+        if "304" in operation["responses"]
+    }
+    assert conditional == {"show_instance", "wait_for_instance"}
+    show = described["paths"]["/workflows/{workflow}/instances/{instance_id}"]["get"]
+    assert "If-None-Match" in [parameter["name"] for parameter in show["parameters"]]
+    assert "content" not in show["responses"]["304"]
+
+
+def test_a_batch_says_which_instances_are_to_go(described: dict[str, Any]) -> None:
+    body = described["paths"]["/workflows/{workflow}/instances/batch/delete"]["post"]["requestBody"]
+    assert body["required"]
+    schema = described["components"]["schemas"]["DeletedInstances"]
+    assert schema["required"] == ["instances"]
+    assert (schema["properties"]["instances"]["minItems"], schema["properties"]["instances"]["maxItems"]) == (1, 100)

@@ -46,7 +46,7 @@ NOT_SAID = {
     "create_batch": "which of its fields go together, and what is a duration",
     "create_instance": "which ids are reserved, and what is a duration",
     "create_token": "what is a duration, and which characters can be seen",
-    "delete_batch": "how many it takes, and what is an id",
+    "delete_batch": "what is an id",
     "subscribe": "which events there are, and which cursors",
     "terminate_all": "which statuses can be terminated",
     "workflow_aggregates": "that `since` comes before `until`, and that hours and days exclude each other",

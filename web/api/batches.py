@@ -9,6 +9,7 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import Field, StrictInt
 
+from orchestrator.client.batches import MAX_BATCH
 from orchestrator.errors import (
     InvalidBatch,
     InvalidInstanceId,
@@ -41,7 +42,8 @@ class NewInstances(Body):
 
 
 class DeletedInstances(Body):
-    instances: list[str] = Field(default_factory=list)
+    instances: list[str] = Field(json_schema_extra={"minItems": 1, "maxItems": MAX_BATCH})
+    """How many they are is checked, as the ids are, by the client, which all ways in have in common."""
 
 
 @api.post("/workflows/<workflow>/instances/batch")

@@ -123,7 +123,7 @@ def create_instance(workflow: str) -> ResponseReturnValue:
 
 
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>")
-@takes(InstanceDetail, query=RunQuery, refuses=(InstanceNotFound, RunNotFound))
+@takes(InstanceDetail, query=RunQuery, conditional=True, refuses=(InstanceNotFound, RunNotFound))
 def show_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """304 for an `If-None-Match` with the ETag it still has."""
     query = read_query(RunQuery)
@@ -137,7 +137,7 @@ def list_runs(workflow: str, instance_id: str) -> ResponseReturnValue:
 
 
 @api.get("/workflows/<workflow>/instances/<instance:instance_id>/wait")
-@takes(InstanceDetail, query=WaitQuery, refuses=(InstanceNotFound,))
+@takes(InstanceDetail, query=WaitQuery, conditional=True, refuses=(InstanceNotFound,))
 def wait_for_instance(workflow: str, instance_id: str) -> ResponseReturnValue:
     """The instance as soon as it has ended, or as it is when the time is up: look at its status.
 

@@ -8,6 +8,9 @@ from flask import jsonify
 from flask.typing import ResponseReturnValue
 from pydantic import BeforeValidator
 
+from orchestrator.client.unchanged import unchanged_settings
+from orchestrator.conditions import PreconditionFailed
+from web import preconditions
 from web.access import needs
 from web.api import answers
 from web.api.blueprint import api
@@ -34,9 +37,13 @@ def terminate_all(workflow: str) -> ResponseReturnValue:
 
 @api.delete("/workflows/<workflow>")
 @needs("admin")
-@takes(answers.Job)
+@takes(answers.Job, refuses=(PreconditionFailed,))
 def delete_workflow(workflow: str) -> ResponseReturnValue:
-    """It is forgotten at once; its instances are removed in the background."""
+    """It is forgotten at once; its instances are removed in the background.
+
+    With `If-Match`, only if its settings still have that ETag: 412 with the one they have if not.
+    """
     handle = workflow_client(workflow)
     handle.describe()
-    return jsonify(status=handle.delete().status)
+    with unchanged_settings(handle, preconditions.seen()):
+        return jsonify(status=handle.delete().status)

@@ -7,7 +7,15 @@ from typing import Any, Literal
 from flask import jsonify, url_for
 from flask.typing import ResponseReturnValue
 
-from orchestrator.errors import InstanceAlreadyExists, InvalidSchedule, PayloadTooLarge, RateLimited, ScheduleNotFound
+from orchestrator.errors import (
+    InstanceAlreadyExists,
+    InvalidSchedule,
+    PayloadTooLarge,
+    RateLimited,
+    ScheduleAlreadyExists,
+    ScheduleDeclared,
+    ScheduleNotFound,
+)
 from orchestrator.inspection import ScheduleView
 from web import seen
 from web.access import filtered
@@ -42,7 +50,7 @@ def list_schedules(workflow: str) -> ResponseReturnValue:
 
 
 @api.post("/workflows/<workflow>/schedules")
-@takes(ScheduleView, status=201, body=NewSchedule, refuses=(InvalidSchedule, PayloadTooLarge))
+@takes(ScheduleView, status=201, body=NewSchedule, refuses=(InvalidSchedule, ScheduleAlreadyExists, PayloadTooLarge))
 def add_schedule(workflow: str) -> ResponseReturnValue:
     new = read_body(NewSchedule)
     view = workflow_client(workflow).add_schedule(new.cron, new.timezone, new.params)
@@ -67,7 +75,7 @@ def run_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
 
 
 @api.delete("/workflows/<workflow>/schedules/<schedule_id>")
-@takes(None, status=204, refuses=(ScheduleNotFound, InvalidSchedule))
+@takes(None, status=204, refuses=(ScheduleNotFound, ScheduleDeclared))
 def remove_schedule(workflow: str, schedule_id: str) -> ResponseReturnValue:
     workflow_client(workflow).remove_schedule(schedule_id)
     return "", 204
