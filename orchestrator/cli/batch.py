@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.output import Output, note
 from orchestrator.cli.params import parse_json, read_text
-from orchestrator.errors import InstanceAlreadyExists, UsageError
+from orchestrator.errors import InstanceAlreadyExists, OrchestratorError, UsageError
 
 if TYPE_CHECKING:
+    from orchestrator.authoring.workflow import WorkflowEntrypoint
     from orchestrator.cli.connection import AnyWorkflow
 
 AT_ONCE = 100
@@ -21,16 +22,29 @@ _NAMED = 10
 def trigger_many(
     output: Output, workflow: AnyWorkflow, wanted: int | Sequence[Mapping[str, Any]], params: Any, **more: Any
 ) -> None:
-    """Start them; ids that are taken are told after the others have been started. Raises InstanceAlreadyExists."""
+    """Start them; ids that are taken are told after the others have been started. Raises InstanceAlreadyExists.
+
+    Where a part is refused that could not be checked here, what was started before is told with it.
+    """
     rows: list[dict[str, Any]] = []
     refused: list[str] = []
+    stopped: OrchestratorError | None = None
     for count, instances in _parts(wanted):
-        batch = workflow.create_batch(instances, count=count, params=params, **more)
+        try:
+            batch = workflow.create_batch(instances, count=count, params=params, **more)
+        except OrchestratorError as met:
+            if not rows:
+                raise
+            stopped = met
+            break
         rows += [{"id": one.id, "workflow": one.workflow, "status": "queued"} for one in batch.created]
         refused += [error.message for error in batch.errors]
     output.rows(rows, ids=[row["id"] for row in rows], show=lambda: None)
     if output.for_people and rows:
         note(f"🚀 {len(rows):,} workflow instances have been queued successfully")
+    if stopped is not None:
+        stopped.add_note(f"The first {len(rows) + len(refused):,} were gone through before; {len(rows):,} are started.")
+        raise stopped
     if refused:
         error = InstanceAlreadyExists(f"{len(refused):,} of {len(rows) + len(refused):,} instances were not started.")
         for message in refused[:_NAMED]:
@@ -61,6 +75,29 @@ def instances_in(file: str) -> list[dict[str, Any]]:
     if len(found) > MOST:
         raise UsageError(f"There are {len(found):,} {what}; the most is {MOST:,}.")
     return list(found)
+
+
+def check_all(instances: Sequence[Mapping[str, Any]], workflow: type[WorkflowEntrypoint[Any]] | str) -> None:
+    """All that can be told of them here, before the first hundred are started.
+
+    Raises InvalidInstanceId, InvalidRetention, and with the workflow's class InvalidParams.
+    """
+    from orchestrator.authoring.workflow import Definition
+    from orchestrator.names import check_instance_id
+    from orchestrator.retention import Retention
+
+    definition = None if isinstance(workflow, str) else Definition.of(workflow)
+    for number, one in enumerate(instances, 1):
+        try:
+            if one.get("id") is not None:
+                check_instance_id(one["id"])
+            if one.get("retention") is not None:
+                Retention.of(one["retention"])
+            if definition is not None and "params" in one:
+                definition.encode_params(one["params"])
+        except OrchestratorError as error:
+            error.add_note(f"It is instance {number:,} of {len(instances):,}; none was started.")
+            raise
 
 
 def _parts(

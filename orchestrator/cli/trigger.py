@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from orchestrator.cli.batch import MOST, instances_in, trigger_many
+from orchestrator.cli.batch import AT_ONCE, MOST, check_all, instances_in, trigger_many
 from orchestrator.cli.command import INSTANCE, client_command
 from orchestrator.cli.connection import app_option, connect, known_class, workflow_argument
 from orchestrator.cli.keeping import retention, retention_options
@@ -64,7 +64,10 @@ def trigger(
     more: dict[str, Any] = {"retention": kept} if kept else {}
     output = Output.of(ctx)
     with connect(ctx) as client:
-        handle = client.workflow(known_class(ctx, app, workflow))
+        known = known_class(ctx, app, workflow)
+        if isinstance(many, list) and len(many) > AT_ONCE:  # so many are checked together by the client
+            check_all(many, known)
+        handle = client.workflow(known)
         if many is not None:
             trigger_many(output, handle, many, given, **more)
             return

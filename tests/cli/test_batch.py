@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from orchestrator.errors import PayloadTooLarge
 from tests.cli.conftest import Orchestrator
-from tests.cli.stub import StubClient
+from tests.cli.stub import StubClient, StubWorkflow
+
+APPLICATION = """
+from pydantic import BaseModel
+from orchestrator import WorkflowEntrypoint
+
+class Order(BaseModel):
+    n: int
+
+class Orders(WorkflowEntrypoint[Order]):
+    name = "orders"
+    async def run(self, event, step):
+        return None
+"""
 
 
 def test_a_number_of_instances_is_started_in_parts(client: StubClient, orchestrator: Orchestrator) -> None:
@@ -80,3 +95,43 @@ def test_a_file_that_says_nothing_is_refused_and_nothing_is_started(
 def test_what_does_not_go_together_is_refused(given: list[str], client: StubClient, orchestrator: Orchestrator) -> None:
     assert orchestrator("trigger", "orders", *given).exit_code == 2
     assert client.calls == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "words"),
+    [({"id": "a b"}, "a b"), ({"retention": {"success_retention": "soon"}}, "soon"), ({"params": {"n": "x"}}, "n")],
+    ids=["id", "retention", "params"],
+)
+def test_what_is_wrong_with_a_late_one_is_said_before_the_first_is_started(
+    bad: dict[str, object], words: str, client: StubClient, orchestrator: Orchestrator
+) -> None:
+    Path("shop_batch.py").write_text(APPLICATION)
+    Path("many").write_text("\n".join(json.dumps(one) for one in [{"params": {"n": 1}}] * 150 + [bad]))
+
+    result = orchestrator("trigger", "orders", "--batch", "many", "--app", "shop_batch.py", "--json")
+
+    assert result.exit_code == 2
+    assert client.calls == []
+    error = json.loads(result.stderr)["error"]
+    assert words in error["message"]
+    assert error["notes"] == ["It is instance 151 of 151; none was started."]
+
+
+def test_what_was_started_before_a_part_was_refused_is_told(
+    client: StubClient, orchestrator: Orchestrator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = StubWorkflow.create_batch
+
+    def refuse_the_second(self: StubWorkflow, instances: Any = None, **more: Any) -> Any:
+        if client.calls:
+            raise PayloadTooLarge("The batch is too large.")
+        return real(self, instances, **more)
+
+    monkeypatch.setattr(StubWorkflow, "create_batch", refuse_the_second)
+    Path("many").write_text("\n".join(json.dumps({"id": f"o-{n}"}) for n in range(150)))
+
+    result = orchestrator("trigger", "orders", "--batch", "many", "--json")
+
+    assert result.exit_code == 2
+    assert [row["id"] for row in json.loads(result.stdout)] == [f"o-{n}" for n in range(100)]
+    assert json.loads(result.stderr)["error"]["notes"] == ["The first 100 were gone through before; 100 are started."]
