@@ -472,16 +472,13 @@ class Forbidden(UsageError):
 
 
 class RequestRefused(UsageError):
-    """The server refuses the request.
-
-    `code` is the server's own, for refusals that only a server knows.
-    """
+    """The server refuses the request."""
 
     code = "request.refused"
 
     def __init__(self, message: str | None = None, code: str | None = None) -> None:
         super().__init__(message)
-        if code is not None:
+        if code is not None:  # the server's own, for refusals that only a server knows
             vars(self)["code"] = code
 
 
