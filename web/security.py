@@ -78,7 +78,7 @@ def refuse_cross_site() -> None:
             raise CrossSiteRefused
         return
     origin = request.headers.get("Origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != request.host.lower():
+    if origin is not None and origin.lower().partition("://")[2] != request.host.lower():
         raise CrossSiteRefused
 
 

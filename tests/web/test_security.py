@@ -81,6 +81,7 @@ def test_everybody_is_let_in_when_asked_for(stub: StubClient) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "http://localhost:9999"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
