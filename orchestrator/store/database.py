@@ -177,12 +177,13 @@ class Database:
         return None if self._writer is None else self._writer.look(_data_version)
 
     def close(self) -> None:
+        """Close all connections: one that another thread is just using as soon as that gives it back."""
         if self._writer is not None:
             self._writer.close()
             self._writer_engine.dispose()
         else:
-            self._engine.dispose()
-        self._reader.dispose()
+            _dispose_for_good(self._engine)
+        _dispose_for_good(self._reader)
 
     def check_reachable(self) -> None:
         """Raises DatabaseUnavailable."""
@@ -241,6 +242,11 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
         return engine
+
+
+def _dispose_for_good(engine: Engine) -> None:
+    event.listen(engine.pool, "checkin", lambda _, record: record.close())
+    engine.dispose()
 
 
 def _switch_to_wal(connection: Any) -> None:

@@ -73,7 +73,7 @@ def break_everywhere(scenario: Scenario, database: Database, clock: MovableClock
 
     assert not [problem for problem in problems if problem], "\n".join(filter(None, problems))
     complete = sum(plan.reached == len(plan.faults) for plan in plans)
-    assert complete >= len(plans) * 0.8, "parallel bodies may be stored in fewer transactions, but not in so few"
+    assert complete >= len(plans) * 0.6, "parallel bodies may be stored in fewer transactions, but not in so few"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from orchestrator import Client, Settings
@@ -53,3 +55,15 @@ def test_the_folder_of_a_new_file_is_made(tmp_path: Path) -> None:
     with closing(Database(f"sqlite:///{tmp_path}/new/folder/shop.db")) as database:
         database.check_reachable()
     assert (tmp_path / "new" / "folder" / "shop.db").exists()
+
+
+def test_a_connection_that_is_in_use_while_the_database_is_closed_is_closed_when_it_is_given_back(
+    database_url: str,
+) -> None:
+    database = Database(database_url)
+    with database.read() as connection:
+        kept = connection.connection.driver_connection
+        assert kept is not None
+        database.close()
+    with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
+        kept.execute("SELECT 1")
