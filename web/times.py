@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from orchestrator.clock import SystemClock
+from orchestrator.numbers import LAST_MS
 
 _clock = SystemClock()
 
@@ -30,9 +31,9 @@ def rfc3339(at_ms: int) -> str:
 
 
 def epoch_ms(at: datetime) -> int:
-    """A time without a zone is taken as UTC."""
+    """A time without a zone is taken as UTC; one before 1970 or after 9999 as the first or the last that there is."""
     aware = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return round(aware.timestamp() * 1000)
+    return min(max(round(aware.timestamp() * 1000), 0), LAST_MS)
 
 
 def now() -> str:
