@@ -134,7 +134,7 @@ class Settings(BaseSettings):
         8, gt=0, description="Bodies past their timeout a process carries before it is recycled."
     )
 
-    @field_validator("success_retention", "error_retention", "aggregates_retention")
+    @field_validator("success_retention", "error_retention", "aggregates_retention", "audit_retention")
     @classmethod
     def _check_retention(cls, given: str) -> str:
         try:
@@ -162,7 +162,7 @@ class Settings(BaseSettings):
         return kept_ms(self.aggregates_retention, "retention") or 0
 
     @property
-    def audit_keep_ms(self) -> int:
+    def keep_audit_ms(self) -> int:
         return kept_ms(self.audit_retention, "audit_retention") or 0
 
     @property

@@ -26,7 +26,7 @@ def tidy(runtime: Runtime) -> bool:
     last_answer = now - runtime.settings.answer_memory_ms
     if due.answers is not None and due.answers < last_answer:
         more = database.statement(lambda c: answers.forget(c, last_answer, ROWS)) == ROWS or more
-    last_entry = now - runtime.settings.audit_keep_ms
+    last_entry = now - runtime.settings.keep_audit_ms
     if due.audit is not None and due.audit < last_entry:
         more = database.statement(lambda c: access.forget_audit(c, last_entry, ROWS)) == ROWS or more
     if due.expiries is not None and due.expiries <= now:

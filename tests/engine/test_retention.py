@@ -187,6 +187,8 @@ def test_a_retention_that_can_not_be_read_is_refused(bench: Bench, given: Any) -
 def test_a_retention_of_the_settings_that_can_not_be_read_is_refused() -> None:
     with pytest.raises(SettingsError, match="success_retention"):
         Settings(success_retention="for a while")
+    with pytest.raises(SettingsError, match="audit_retention"):
+        Settings(audit_retention="0 days")
     assert Settings(error_retention="forever").keep_ms(errored=True) > 1000 * 365 * DAY_MS
 
 
