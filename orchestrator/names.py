@@ -25,7 +25,7 @@ _NAME = re.compile(NAME)
 _ADDRESS = re.compile(rf"{NAME}|{SCHEDULED}")
 _NO_TEXT = re.compile(r"[\x00-\x1f\ud800-\udfff]")  # control characters, and surrogates, which no database stores
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
+_RESERVED = frozenset({"batch", "terminate", "terminateAll", "latest"})
 _RESERVED_PATTERN = re.compile(r"cf_[0-9a-f]{64}")
 
 
@@ -50,7 +50,7 @@ def check_workflow_name(name: object) -> str:
 def check_instance_id(instance_id: object) -> str:
     """Ids for `create`. `latest` is reserved too, because every command takes it to mean the newest instance."""
     if isinstance(instance_id, str) and len(instance_id) <= MAX_INSTANCE_ID and _NAME.fullmatch(instance_id):
-        if instance_id not in RESERVED and not _RESERVED_PATTERN.fullmatch(instance_id):
+        if instance_id not in _RESERVED and not _RESERVED_PATTERN.fullmatch(instance_id):
             return instance_id
         raise InvalidInstanceId(f"Instance id {instance_id!r} is reserved; choose another.")
     raise InvalidInstanceId(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import inspection
-from orchestrator.authoring.workflow_settings import merged
+from orchestrator.authoring.workflow_settings import KEYS, merged
 from orchestrator.conditions import PreconditionFailed
 from orchestrator.inspection import InstanceDetail, WorkflowView
 from orchestrator.store import instances, workflows
@@ -29,7 +29,7 @@ def tag_of(detail: InstanceDetail) -> str:
 
 def tag_of_settings(view: WorkflowView) -> str:
     """Of how a workflow is set: how many instances it has does not count."""
-    return _hash([view.limits, view.concurrency, view.default_retention])
+    return _hash([getattr(view, key) for key in KEYS])
 
 
 @contextmanager
@@ -43,8 +43,8 @@ def unchanged(instance: Instance, matches: Matches | None) -> Iterator[None]:
     def check(connection: Any) -> None:
         instances.lock(connection, pk)
         detail = inspection.describe(connection, pk)
-        if detail is not None and not matches(tag_of(detail)):
-            raise PreconditionFailed(etag=tag_of(detail))
+        if detail is not None and not matches(tag := tag_of(detail)):
+            raise PreconditionFailed(etag=tag)
 
     with client.desk.database.along(before=check):
         yield
@@ -62,7 +62,7 @@ def unchanged_settings(of: WorkflowClient[Any], matches: Matches | None) -> Iter
         if row is None:
             return
         holds = merged(json.loads(row.declared), json.loads(row.configured))
-        tag = _hash([holds["limits"], holds["concurrency"], holds["default_retention"]])
+        tag = _hash([holds[key] for key in KEYS])
         if not matches(tag):
             raise PreconditionFailed(etag=tag)
 
