@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from orchestrator.clock import Clock, DatabaseClock, SystemClock, monotonic
 from orchestrator.errors import DatabaseUnavailable, SettingsError
 from orchestrator.store.group_commit import GroupCommit
+from orchestrator.store.kept_connections import KeptConnections
 
 T = TypeVar("T")
 Part = Callable[[Connection], None]
@@ -80,11 +81,13 @@ class Database:
             self._reader = create_engine(
                 self.url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options
             )
+            self._transactions = KeptConnections(self._engine, pool_size)
+        self._reading = KeptConnections(self._reader, pool_size)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection for reading. Each statement sees what is committed when it starts."""
-        with self.told(), self._reader.connect() as connection:
+        with self.told(), self._reading.use() as connection:
             yield connection
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
@@ -104,7 +107,7 @@ class Database:
         with self.told():
             if self._writer is not None:
                 return self._writer.run(work)
-            with self._reader.connect() as connection:
+            with self._reading.use() as connection:
                 return work(connection)
 
     def write_all(self, works: Sequence[Callable[[Connection], Any]]) -> list[Any]:
@@ -153,7 +156,7 @@ class Database:
         with self.told():
             if self._writer is not None:
                 return self._writer.run(work)
-            with self._engine.begin() as connection:
+            with self._transactions.use() as connection, connection.begin():
                 return work(connection)
 
     def synchronise_clock(self) -> None:
@@ -182,7 +185,9 @@ class Database:
             self._writer.close()
             self._writer_engine.dispose()
         else:
+            self._transactions.close()
             _dispose_for_good(self._engine)
+        self._reading.close()
         _dispose_for_good(self._reader)
 
     def check_reachable(self) -> None:
