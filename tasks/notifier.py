@@ -66,15 +66,19 @@ class RedisNotifier:
     def _heard(self, instance_pk: int, timeout_s: float) -> bool:
         channel = _CHANNEL.format(self._prefix, instance_pk)
         pubsub = getattr(self._local, "pubsub", None)
-        if pubsub is None or getattr(self._local, "channel", None) != channel:
-            if pubsub is not None:
-                pubsub.close()
+        if pubsub is None:
             pubsub = self._redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+            self._local.channel = None
+        before = self._local.channel
+        if before != channel:  # on the connection there is: a new one costs several round trips
             pubsub.subscribe(channel)
+            if before is not None:
+                pubsub.unsubscribe(before)
             self._local.pubsub, self._local.channel = pubsub, channel
         until = monotonic() + timeout_s
         while (left := until - monotonic()) > 0:
-            if pubsub.get_message(timeout=left) is not None:
+            message = pubsub.get_message(timeout=left)
+            if message is not None and message["channel"] == channel:
                 break
         return True
 

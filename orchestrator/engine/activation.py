@@ -135,7 +135,8 @@ class Activation:
             if not reports and self.busy:
                 reports = self.in_place.wait(self._patience_s())
             if reports:
-                commit(self, reports)
+                if commit(self, reports):
+                    return
                 if monotonic() > spent_at:
                     if self._others_wait():
                         self._yield()

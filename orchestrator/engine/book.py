@@ -70,6 +70,11 @@ class Book:
     def pausing(self) -> bool:
         return self.status == InstanceStatus.WAITING_FOR_PAUSE
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether `timers` or `attempts` have anything of the instance that is open."""
+        return any((self.timers, self.remote, self.stale_timers, self.stale_attempts))
+
     # --- reading
 
     def read(self, activation: Activation, claim: Any = None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings
+from orchestrator.engine import ahead, endings
 from orchestrator.engine.book import Failed, Waiting
 from orchestrator.engine.completions import attempt_row, step_row
 from orchestrator.engine.orders import Order, Report
@@ -38,31 +38,35 @@ class Line:
         return Entry(row["key"], row["position"], row["ended_at"], row["result"], self.error, self.value)
 
 
-def commit(activation: Activation, reports: list[Report]) -> None:
+def commit(activation: Activation, reports: list[Report]) -> bool:
     """Write reports that came together in one transaction, and let the function go on with them.
 
-    Raises Superseded if the fence has moved on; then nothing was written.
+    True if the instance has ended with them. Raises Superseded if the fence has moved on; then nothing was written.
     """
     expected = [report for report in reports if _take_out(activation, report)]
     if not expected:
-        return
+        return False
     activation.committing = [report.order for report in expected]
-    _commit(activation, expected)
+    ended = _commit(activation, expected)
     activation.committing = []
+    return ended
 
 
-def _commit(activation: Activation, expected: list[Report]) -> None:
+def _commit(activation: Activation, expected: list[Report]) -> bool:
     retries = {id(report): _retry_of(report) for report in expected}
     plain = all(report.error is None and report.order.row_id is None for report in expected)
     if plain:
         lines = [_line(activation, report) for report in expected]
+        if ahead.may_be_last(activation, lines):
+            return ahead.commit(activation, lines[0])
         write_lines(activation, lines)
-        return
+        return False
     now = activation.runtime.clock.now_ms()  # one for both: what is due by one and not by the other would be done twice
     write(activation, lambda connection: _write_reports(activation, connection, expected, retries, now))
     for report in expected:
         if (retry := retries[id(report)]) is not None:
             _note_retry(activation, report, retry, now)
+    return False
 
 
 def write_lines(activation: Activation, lines: list[Line]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection
 
 from orchestrator.doorbell import Ring
-from orchestrator.engine import publishing, rollback, slots
+from orchestrator.engine import ahead, publishing, rollback, slots
 from orchestrator.engine.completions import attempt_row
 from orchestrator.errors import (
     InvalidStepReadableStreamError,
@@ -46,15 +46,20 @@ def finish(activation: Activation) -> None:
     if outcome.error is not None:
         fail(activation, outcome.error)
         return
-    definition = activation.live.definition
-    what = f"The output of workflow {definition.name!r}"
     try:
-        text = encode(outcome.value, definition.output_adapter, what=what)
-        output = check_readable(check_size(text, what, activation.runtime.settings.max_payload_bytes), what)
+        output = output_of(activation, outcome)
     except (WorkflowFatalError, PayloadTooLarge) as error:
         fail(activation, error)
         return
     _end(activation, InstanceStatus.COMPLETE, output, None)
+
+
+def output_of(activation: Activation, outcome: Outcome) -> str:
+    """The JSON text of what `run` has returned. Raises WorkflowFatalError, PayloadTooLarge."""
+    definition = activation.live.definition
+    what = f"The output of workflow {definition.name!r}"
+    text = encode(outcome.value, definition.output_adapter, what=what)
+    return check_readable(check_size(text, what, activation.runtime.settings.max_payload_bytes), what)
 
 
 def answer(activation: Activation, entry: Entry) -> None:
@@ -112,13 +117,21 @@ def _end(activation: Activation, status: InstanceStatus, output: str | None, err
     # An instance that failed before its book was read may have anything.
     left_over = (
         status != InstanceStatus.COMPLETE
-        or any((book.timers, book.remote, book.stale_timers, book.stale_attempts))
+        or book.has_rows
         or any(order.row_id is not None for order in activation.in_place.values())
     )
     several = left_over or runtime.settings.events_url is not None
     run = runtime.database.transaction if several else runtime.database.statement
     if not run(work):
         rollback.collect(activation)  # it was asked for meanwhile, unless the fence has moved on
+    if status == InstanceStatus.COMPLETE:
+        ahead.remember(activation)
+    see_off(activation)
+
+
+def see_off(activation: Activation) -> None:
+    """After the end of an instance is stored."""
+    runtime, identity = activation.runtime, activation.identity
     activation.in_place.close()
     if hasattr(activation, "live"):
         activation.live.close()

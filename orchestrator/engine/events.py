@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from orchestrator.doorbell import Ring
 from orchestrator.serialization import decode, encode
 from orchestrator.statuses import FINITE, InstanceStatus, StepKind
-from orchestrator.store import events, instances, steps, timers
+from orchestrator.store import events, timers
 
 if TYPE_CHECKING:
     from orchestrator.engine.admission import Desk
@@ -48,18 +48,11 @@ def send(desk: Desk, pk: int, event_type: str, payload: str) -> bool:
 
 def deliver(desk: Desk, connection: Connection, pk: int, event_type: str, payload: str, now: int) -> Delivered | None:
     """Store an event as part of a transaction, after which it is to be announced; None: there is no such instance."""
-    row = instances.lock(connection, pk)
-    if row is None:
-        return None
-    waiter = None
-    if row.status not in _NOT_DELIVERED:
-        waiter = timers.oldest_waiter(connection, pk, event_type)
-    key = None if waiter is None else waiter.key
-    events.insert(connection, id=pk, run=row.run, type=event_type, payload=payload, now=now, consumed_by=key)
-    if waiter is not None:
-        _answer(connection, row, waiter, event_type, received(event_type, payload, now), now)
-        instances.want(connection, pk, ring_at=now + desk.grace_ms)
-    return Delivered(pk, row.queue, waiter is not None)
+    found = events.deliver(
+        connection, pk, type=event_type, payload=payload, result=received(event_type, payload, now),
+        config=_config(event_type), now=now, ring_at=now + desk.grace_ms, closed=_NOT_DELIVERED,
+    )  # fmt: skip
+    return None if found is None else Delivered(pk, *found)
 
 
 def announce(desk: Desk, delivered: Delivered, event_type: str) -> None:
@@ -80,26 +73,9 @@ def match_buffered(connection: Connection, row: Any, now: int) -> None:
         if event is not None:
             events.consume(connection, event.id, waiter.key)
             result = received(waiter.event_type, event.payload, event.created_at)
-            _answer(connection, row, waiter, waiter.event_type, result, now)
+            config = _config(waiter.event_type)
+            events.answer(connection, row, waiter, result=result, config=config, now=now)
 
 
-def _answer(connection: Connection, row: Any, waiter: Any, event_type: str, result: str, now: int) -> None:
-    timers.delete(connection, row.id, [waiter.key])
-    steps.insert(
-        connection,
-        [
-            {
-                "instance_id": row.id,
-                "run": row.run,
-                "key": waiter.key,
-                "position": waiter.position,
-                "result": result,
-                "error": None,
-                "config": json.dumps({"type": event_type}),
-                "attempts": 0,
-                "started_at": waiter.started_at,
-                "ended_at": now,
-                "worker": None,
-            }
-        ],
-    )
+def _config(event_type: str) -> str:
+    return json.dumps({"type": event_type})

@@ -169,6 +169,8 @@ class Runtime:
         """The workflows of which not all instances may run at once."""
         self.step_limits: dict[str, int] = {}
         """What is stored of each workflow that has a step limit of its own; what a class says may be older."""
+        self.lengths: dict[str, int] = {}
+        """How much the instance of each workflow that was completed here last had asked for: see engine.ahead."""
         self.company: Company | None = None
         """Those that go on in step with this one on its thread, if any (see engine.convoy)."""
         self.turns = Turns(self)

@@ -72,7 +72,8 @@ class WorkflowRun:
         """Every step with a rollback handler that was asked for, whatever has become of it."""
         self._now_ms = now_ms
         self._counts: dict[tuple[StepKind, str], int] = {}
-        self._position = 0
+        self.asked = 0
+        """How many commands it has issued so far."""
         self._steps = 0
         self.given_up: dict[str, Command] = {}
         """Every command that the function asked for and then cancelled."""
@@ -173,8 +174,8 @@ class WorkflowRun:
     def _identify(self, kind: StepKind, name: str) -> tuple[StepKind, str, str, int, int, asyncio.Future[Any]]:
         _check_caller(self)
         count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
-        self._position += 1
-        return kind, step_key(kind, name, count), name, count, self._position, asyncio.Future(loop=self.loop)
+        self.asked += 1
+        return kind, step_key(kind, name, count), name, count, self.asked, asyncio.Future(loop=self.loop)
 
     def _issue(self, command: Command) -> asyncio.Future[Any]:
         self.outstanding[command.key] = command

@@ -108,7 +108,8 @@ def _answer_of(cursor: Any, sql: str) -> Answer:
 
 
 def execute_together(connection: Connection, statements: Sequence[tuple[str, Any]]) -> list[Answer]:
-    """Run statements in one round trip and one transaction, on PostgreSQL, on a connection that is in none.
+    """Run statements in one round trip on PostgreSQL: in the connection's transaction, or in one of their own if it is in
+    none.
 
     Raises DBAPIError for the first that was refused; then nothing was done.
     """

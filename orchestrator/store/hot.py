@@ -23,17 +23,17 @@ _LOCK_PG = """
     inserted AS ("""
 _ANSWER_PG = """ RETURNING seq)
     SELECT wanted, status, (SELECT max(seq) FROM inserted) FROM me"""
-_TYPES_PG = ("bigint", "integer", "text", "integer", "text", "text", "text", "integer", "bigint", "bigint", "text")
+TYPES_PG = ("bigint", "integer", "text", "integer", "text", "text", "text", "integer", "bigint", "bigint", "text")
 
 # The row lock makes the check of the fence exact: a claim that would move it waits for this commit, and this waits for
 # a claim and then finds no row.
 _ONE_PG = (
     f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT {', '.join(f'%s::{type_}' for type_ in _TYPES_PG)} FROM me{_ANSWER_PG}"
+    f"SELECT {', '.join(f'%s::{type_}' for type_ in TYPES_PG)} FROM me{_ANSWER_PG}"
 )
 _MANY_PG = (
     f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT r.* FROM me, unnest({', '.join(f'%s::{type_}[]' for type_ in _TYPES_PG)}) AS r{_ANSWER_PG}"
+    f"SELECT r.* FROM me, unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r{_ANSWER_PG}"
 )
 _FIRED_PG = (
     """
@@ -43,10 +43,10 @@ _FIRED_PG = (
     gone AS (DELETE FROM orchestrator_timers WHERE instance_id = %s AND key = ANY(%s) AND EXISTS (SELECT 1 FROM quiet)),
     inserted AS ("""
     f"INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT r.* FROM quiet, unnest({', '.join(f'%s::{type_}[]' for type_ in _TYPES_PG)}) AS r{_ANSWER_PG}"
+    f"SELECT r.* FROM quiet, unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r{_ANSWER_PG}"
 )
 _FIRED_ONE_PG = _FIRED_PG[: _FIRED_PG.rindex("SELECT r.* FROM")] + (
-    f"SELECT {', '.join(f'%s::{type_}' for type_ in _TYPES_PG)} FROM quiet{_ANSWER_PG}"
+    f"SELECT {', '.join(f'%s::{type_}' for type_ in TYPES_PG)} FROM quiet{_ANSWER_PG}"
 )
 _DELETE_TIMER_SQLITE = "DELETE FROM orchestrator_timers WHERE instance_id = ? AND key = ?"
 _FENCED_SQLITE = "SELECT wanted, status FROM orchestrator_instances WHERE id = ? AND fence = ? AND holder IS NOT NULL"

@@ -74,9 +74,10 @@ _EXPIRES = """expires_at = :now + coalesce(
             (SELECT CASE :errored WHEN 1 THEN w.error_retention_ms ELSE w.success_retention_ms END
                 FROM @workflows w WHERE w.name = workflow),
             CAST(:keep_ms AS bigint))"""
+AT_THE_END = f"""holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
+        ended_at = :now, modified_at = :now, version = coalesce(:version, version), {_EXPIRES}"""
 _FINISH_TEXT = f"""
-    UPDATE @instances SET holder = NULL, status = :status, output = :output, error = :error, ring_at = NULL,
-        ended_at = :now, modified_at = :now, version = coalesce(:version, version), {_EXPIRES}
+    UPDATE @instances SET {AT_THE_END}
     WHERE id = :id AND fence = :fence AND holder IS NOT NULL AND rollback IS NULL
 """
 _FINISH = Statement(_FINISH_TEXT)
@@ -121,17 +122,18 @@ _OF_RUN = Statement("""
         rollback
     FROM @instances WHERE id = :id
 """)
-_LOCK = Statement("""
+LOCK = Statement("""
     SELECT id, workflow, instance_id, status, run, queue, holder, fence, wanted, ring_at, created_at, started_at,
         ended_at, paused_at, place, output, error, rollback
     FROM @instances WHERE id = :id {lock}
 """)
 _FIND = Statement("SELECT id, queue, status FROM @instances WHERE workflow = :workflow AND instance_id = :instance_id")
 _STATE = Statement("SELECT status, output, error, rollback, run FROM @instances WHERE id = :id")
-_WANT = Statement("""
-    UPDATE @instances SET wanted = wanted + 1,
+WANTED = """wanted = wanted + 1,
         ring_at = CASE WHEN holder IS NULL AND status <> 'paused' THEN {least}(coalesce(ring_at, :ring_at), :ring_at)
-            ELSE ring_at END
+            ELSE ring_at END"""
+_WANT = Statement(f"""
+    UPDATE @instances SET {WANTED}
     WHERE id = :id AND status NOT IN ('complete', 'errored', 'terminated') RETURNING holder, queue, status
 """)
 _SET_STATUS = Statement("""
@@ -343,7 +345,7 @@ def of_run(connection: Connection, id: int) -> InstanceRow | None:
 
 
 def lock(connection: Connection, id: int) -> InstanceRow | None:
-    return _LOCK(connection, id=id).one_or_none()
+    return LOCK(connection, id=id).one_or_none()
 
 
 def find(connection: Connection, workflow: str, instance_id: str) -> InstanceRow | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.store.driver import Answer, execute, execute_many
+from orchestrator.store.driver import Answer, execute, execute_many, execute_together
 
 _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
     # SQLite has one writer at a time, so a transaction that writes needs no row locks.
@@ -53,13 +53,25 @@ class Statement:
     def __call__(
         self, connection: Connection, parameters: dict[str, Any] | list[dict[str, Any]] | None = None, /, **named: Any
     ) -> Answer:
-        dialect = connection.dialect.name
-        values = named if parameters is None else parameters
-        if isinstance(values, list):
-            return execute_many(connection, self._spelled[dialect], values)
+        if isinstance(parameters, list):
+            return execute_many(connection, self._spelled[connection.dialect.name], parameters)
+        return execute(connection, *self.spelled(connection.dialect.name, named if parameters is None else parameters))
+
+    def spelled(self, dialect: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """What the driver is given."""
         if self._expanding and dialect == "sqlite":
             values = {**values, **{name: json.dumps(values[name]) for name in self._expanding}}
-        return execute(connection, self._spelled[dialect], values)
+        return self._spelled[dialect], values
+
+
+def together(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> list[Answer]:
+    """Execute statements one after another, on PostgreSQL in one round trip. Each sees what is committed when it starts,
+    as always, so the first may lock what the others read; that lock ends with the transaction, or here if there is none.
+    """
+    spelled = [statement.spelled(connection.dialect.name, values) for statement, values in asked]
+    if connection.dialect.name != "postgresql" or hasattr(connection, "execute_later"):
+        return [execute(connection, sql, values) for sql, values in spelled]
+    return execute_together(connection, spelled)
 
 
 def _for_psycopg(spelled: str, expanding: Sequence[str]) -> str:

@@ -81,3 +81,11 @@ def at_once() -> Callable[..., list[Any]]:
         return results
 
     return run
+
+
+def until_someone_waits_for_a_lock(store: Store) -> None:
+    """On PostgreSQL; on SQLite writers wait before they begin, so that nothing can come in between."""
+    while not store.database.is_sqlite:
+        if store.rows("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"):
+            return
+        threading.Event().wait(0.005)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
-from orchestrator.store import events, timers
-from tests.store.conftest import Store
+from orchestrator.store import events, instances, timers
+from tests.store.conftest import Store, until_someone_waits_for_a_lock
 
 
 def timer(pk: int, key: str, due_at: int, **values: Any) -> dict[str, Any]:
@@ -91,3 +92,61 @@ def test_a_restart_drops_what_nobody_has_taken_and_keeps_what_was_taken(store: S
     send(store, other, "3")
     store(events.drop_unread, pk)
     assert [row.payload for row in store.rows("SELECT payload FROM @events ORDER BY id")] == ["1", "3"]
+
+
+def deliver(connection: Any, pk: int, type: str = "news", closed: Any = ("paused",)) -> Any:
+    return events.deliver(
+        connection, pk, type=type, payload="1", result='{"payload": 1}', config='{"type": "news"}', now=7, ring_at=9,
+        closed=closed,
+    )  # fmt: skip
+
+
+def test_an_event_settles_the_oldest_wait_for_its_type_and_tells_the_instance(store: Store) -> None:
+    pk = store.instance(queue="slow")
+    store(timers.insert, [waiter(pk, "b", "news", 2), waiter(pk, "a", "news", 1), waiter(pk, "c", "other", 3)])
+    assert store(deliver, pk) == ("slow", True)
+    assert [row.key for row in store(timers.of_instance, pk)] == ["b", "c"]
+    (step,) = store.rows("SELECT * FROM @steps")
+    assert (step.instance_id, step.run, step.key, step.position, step.result) == (pk, 1, "a", 1, '{"payload": 1}')
+    assert (step.config, step.attempts, step.started_at, step.ended_at, step.worker) == (
+        '{"type": "news"}',
+        0,
+        0,
+        7,
+        None,
+    )
+    (event,) = store.rows("SELECT * FROM @events")
+    assert (event.run, event.type, event.payload, event.created_at, event.consumed_by) == (1, "news", "1", 7, "a")
+    assert (store.row(pk).wanted, store.row(pk).ring_at) == (1, 9)
+
+
+def test_an_event_that_nobody_waits_for_is_kept_and_no_news(store: Store) -> None:
+    pk, paused = store.instance(), store.instance()
+    store(instances.set_status, paused, "paused", now=1)
+    store(timers.insert, [waiter(pk, "a", "other", 1), timer(pk, "nap", 1), waiter(paused, "a", "news", 1)])
+    wanted = store.row(paused).wanted
+    assert store(deliver, pk) == store(deliver, paused) == ("default", False)
+    assert [row.consumed_by for row in store.rows("SELECT * FROM @events")] == [None, None]
+    assert (store.row(pk).wanted, store.row(paused).wanted, store.rows("SELECT * FROM @steps")) == (0, wanted, [])
+
+
+def test_an_event_for_an_instance_that_is_gone_is_kept_nowhere(store: Store) -> None:
+    assert store(deliver, 999) is None
+    assert store.rows("SELECT * FROM @events") == []
+
+
+def test_an_event_finds_a_wait_that_began_while_it_was_on_its_way(store: Store) -> None:
+    pk = store.instance()
+    found: list[Any] = []
+    late = threading.Thread(target=lambda: found.append(store(deliver, pk)))
+
+    def begin(connection: Any) -> None:
+        instances.lock(connection, pk)
+        late.start()
+        until_someone_waits_for_a_lock(store)
+        timers.insert(connection, [waiter(pk, "a", "news", 1)])
+
+    store.database.transaction(begin)
+    late.join(30)
+    assert found == [("default", True)]
+    assert store(timers.of_instance, pk) == []
