@@ -15,7 +15,7 @@ from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.serialization import decode
 from orchestrator.statuses import AttemptState, InstanceStatus
-from orchestrator.store import attempts, instances, steps, timers
+from orchestrator.store import instances, missed
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -91,11 +91,10 @@ class Book:
             held = claim or instances.peek(connection, id=identity.pk, fence=activation.fence)
             if held is None:
                 raise Superseded
-            rows = attempts.of_run(connection, identity.pk, identity.run)
-            waiting = timers.of_instance(connection, identity.pk)
-            journal = steps.journal_fenced(connection, activation.fence, identity.pk, identity.run, self.seq)
-            if journal is None:
+            found = missed.read(connection, fence=activation.fence, id=identity.pk, run=identity.run, after=self.seq)
+            if found is None:
                 raise Superseded
+            rows, waiting, journal = found
         self.wanted, self.status = held.wanted, InstanceStatus(held.status)
         self.to_be_undone = held.rollback is not None and not self.being_undone
         self.failed, self.remote = {}, {}

@@ -39,7 +39,7 @@ class Delivered:
 def send(desk: Desk, pk: int, event_type: str, payload: str) -> bool:
     """Store an event (its payload as JSON text) and wake who waits for it. False if there is no such instance."""
     now = desk.clock.now_ms()
-    delivered = desk.database.transaction(lambda c: deliver(desk, c, pk, event_type, payload, now))
+    delivered = desk.database.statement(lambda c: deliver(desk, c, pk, event_type, payload, now))
     if delivered is None:
         return False
     announce(desk, delivered, event_type)

@@ -23,7 +23,7 @@ _INSERT_RUNNING = Statement("""
         :deadline_at)
     RETURNING id
 """)
-_OF_RUN = Statement("""
+OF_RUN = Statement("""
     SELECT id, key, position, attempt, state, queue, worker, config, started_at, deadline_at, ended_at, error FROM @attempts
     WHERE instance_id = :id AND run = :run ORDER BY id
 """)
@@ -99,7 +99,7 @@ def insert_running(connection: Connection, row: dict[str, Any]) -> int:
 
 
 def of_run(connection: Connection, id: int, run: int) -> Sequence[Row]:
-    return _OF_RUN(connection, id=id, run=run).all()
+    return OF_RUN(connection, id=id, run=run).all()
 
 
 def claim_ready(

@@ -101,7 +101,7 @@ class Database:
         return self._transaction(work)
 
     def statement(self, work: Callable[[Connection], T]) -> T:
-        """Run `work`, which executes exactly one statement, durably."""
+        """Run `work`, which executes exactly one statement, or several at once (see sql.together), durably."""
         if self._along.parts:
             return self._together(work)
         with self.told():

@@ -67,6 +67,7 @@ class Statement:
 def together(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> list[Answer]:
     """Execute statements one after another, on PostgreSQL in one round trip. Each sees what is committed when it starts,
     as always, so the first may lock what the others read; that lock ends with the transaction, or here if there is none.
+    Whoever shares its round trips with others (store.together) asks for each alone, and locks nothing.
     """
     spelled = [statement.spelled(connection.dialect.name, values) for statement, values in asked]
     if connection.dialect.name != "postgresql" or hasattr(connection, "execute_later"):

@@ -18,7 +18,8 @@ _JOURNAL = Statement("""
     SELECT seq, key, position, result, error, ended_at FROM @steps
     WHERE instance_id = :id AND run = :run AND seq > :after ORDER BY seq
 """)
-_JOURNAL_FENCED = Statement("""
+# As the journal, for a holder: no row at all if its fence has moved on, and one without a number if there is nothing.
+JOURNAL_FENCED = Statement("""
     SELECT s.seq, s.key, s.position, s.result, s.error, s.ended_at
     FROM @instances i LEFT JOIN @steps s ON s.instance_id = i.id AND s.run = :run AND s.seq > :after
     WHERE i.id = :id AND i.fence = :fence AND i.holder IS NOT NULL ORDER BY s.seq
@@ -54,12 +55,6 @@ def _tuples(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 def journal(connection: Connection, id: int, run: int, after: int = 0) -> Sequence[Row]:
     """(seq, key, position, result, error, ended_at) in the order of their commits, those after `after` only."""
     return _JOURNAL(connection, id=id, run=run, after=after).all()
-
-
-def journal_fenced(connection: Connection, fence: int, id: int, run: int, after: int) -> Sequence[Row] | None:
-    """As `journal`, for a holder; None if its fence has moved on."""
-    rows = _JOURNAL_FENCED(connection, id=id, run=run, after=after, fence=fence).all()
-    return [row for row in rows if row.seq is not None] if rows else None
 
 
 def whole(connection: Connection, id: int, run: int) -> Sequence[Row]:

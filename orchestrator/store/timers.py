@@ -15,7 +15,7 @@ _INSERT = Statement("""
     VALUES (:instance_id, :key, :kind, :position, :event_type, :queue, :started_at, :due_at, :ring_at)
     ON CONFLICT (instance_id, key) DO NOTHING
 """)
-_OF_INSTANCE = Statement("""
+OF_INSTANCE = Statement("""
     SELECT key, kind, position, event_type, started_at, due_at FROM @timers WHERE instance_id = :id ORDER BY position
 """)
 _DELETE = Statement("DELETE FROM @timers WHERE instance_id = :id AND key IN :keys", "keys")
@@ -53,7 +53,7 @@ def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
 
 
 def of_instance(connection: Connection, id: int) -> Sequence[Row]:
-    return _OF_INSTANCE(connection, id=id).all()
+    return OF_INSTANCE(connection, id=id).all()
 
 
 def delete(connection: Connection, id: int, keys: Sequence[str]) -> None:

@@ -117,7 +117,7 @@ def test_several_that_go_on_together_end_together(bench: Bench, known: type[Work
     assert [instance.result(timeout=0) for instance in instances] == ["one"] * 5
 
 
-def test_one_that_asks_for_more_than_the_one_before_goes_on(bench: Bench, bodies: Bodies) -> None:
+def test_one_that_asks_for_more_than_the_one_before_goes_on(bench: Bench, bodies: Bodies, caplog: Any) -> None:
     class Some(WorkflowEntrypoint[Any]):
         async def run(self, event: Any, step: Any) -> int:
             for number in range(event.payload):
@@ -128,6 +128,7 @@ def test_one_that_asks_for_more_than_the_one_before_goes_on(bench: Bench, bodies
         bodies.ran.clear()
         assert bench.run(Some, count).result(timeout=0) == count
         assert bodies.ran == [f"some {number}" for number in range(count)]
+    assert "could not be advanced" not in caplog.text
 
 
 def test_under_a_fence_that_has_moved_nothing_is_written(
@@ -158,10 +159,11 @@ def test_whoever_has_taken_over_decides(
 
 
 def test_a_pause_in_that_moment_comes_after_the_step_and_before_the_end(
-    bench: Bench, bodies: Bodies, known: type[WorkflowEntrypoint[Any]], moment: Moment, own: Own
+    bench: Bench, bodies: Bodies, known: type[WorkflowEntrypoint[Any]], moment: Moment, own: Own, caplog: Any
 ) -> None:
     moment.append(lambda event: own(event).pause() and None)
     instance = bench.run(known, id="paused")
+    assert "could not be advanced" not in caplog.text
     assert instance.status().status == "paused"
     assert steps_of(instance)["one-1"].output == "one"
     instance.resume()

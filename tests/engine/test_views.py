@@ -12,7 +12,7 @@ from orchestrator.engine import sharing
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.inspection import InstanceDetail
-from orchestrator.store import attempts, steps, timers
+from orchestrator.store import missed
 from tests.engine.bench import Bench, Bodies, Failing, steps_of
 from tests.engine.clock import START_MS
 
@@ -201,15 +201,15 @@ def test_a_step_of_another_worker_is_not_run_here_when_its_instance_ends_while_s
         instance.resume()  # news: the holder looks at everything anew when this body has ended
         return str(bodies("here")())
 
-    real = attempts.of_run
+    real = missed.read
 
-    def look(*args: Any) -> Any:
+    def look(*args: Any, **named: Any) -> Any:
         if "here" in bodies.ran:
             monkeypatch.undo()
             getattr(instance, action)()
-        return real(*args)
+        return real(*args, **named)
 
-    monkeypatch.setattr(attempts, "of_run", look)
+    monkeypatch.setattr(missed, "read", look)
     instance = bench.create(Fan)
     (row,) = bench.rows("SELECT id FROM @instances")
     pk = int(row.id)
@@ -217,9 +217,9 @@ def test_a_step_of_another_worker_is_not_run_here_when_its_instance_ends_while_s
     assert bodies.ran == ["here"]
 
 
-@pytest.mark.parametrize(("module", "name"), [(attempts, "of_run"), (timers, "of_instance"), (steps, "journal_fenced")])
+@pytest.mark.parametrize("table", ["attempts", "timers", "steps"])
 def test_a_step_that_is_settled_while_somebody_looks_is_neither_missed_nor_run_again(
-    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, module: Any, name: str
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     """Each look at a table sees what is committed by then, so the order of the looks has to make up for it."""
 
@@ -237,15 +237,16 @@ def test_a_step_that_is_settled_while_somebody_looks_is_neither_missed_nor_run_a
     gpu = bench.worker(registry=bench.registry, queues=("gpu",))
     between: list[str] = []
 
-    real = getattr(module, name)
+    def one_by_one(connection: Any, *asked: Any) -> list[Any]:
+        found = []
+        for looked_at, (statement, values) in zip(("attempts", "timers", "steps"), asked, strict=True):
+            if looked_at == table and "here" in bodies.ran and not between:
+                between.append(table)
+                run_steps(gpu, pk)
+            found.append(statement(connection, values))
+        return found
 
-    def look(*args: Any, **named: Any) -> Any:
-        if "here" in bodies.ran and not between:
-            between.append(name)
-            run_steps(gpu, pk)
-        return real(*args, **named)
-
-    monkeypatch.setattr(module, name, look)
+    monkeypatch.setattr(missed, "together", one_by_one)
     instance = bench.create(Fan)
     (row,) = bench.rows("SELECT id FROM @instances")
     pk = int(row.id)

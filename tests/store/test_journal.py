@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.store import instances, steps
+from orchestrator.store import instances, missed, steps
 from orchestrator.store.database import Database
 from tests.store.conftest import Store
 
@@ -113,11 +113,16 @@ def test_a_step_is_durable_for_every_other_process_once_its_insert_returned(stor
 
 def test_a_holder_reads_the_journal_and_hears_whether_it_still_is_one(store: Store) -> None:
     pk, fence = store.claimed()
-    assert store(steps.journal_fenced, fence, pk, 1, 0) == []
+
+    def journal(after: int) -> Any:
+        found = store(missed.read, fence=fence, id=pk, run=1, after=after)
+        return found and found[2]
+
+    assert journal(0) == []
     store(steps.insert_fenced, fence, [line(pk, "a"), line(pk, "b", 2)])
-    first, second = store(steps.journal_fenced, fence, pk, 1, 0)
+    first, second = journal(0)
     assert (first.key, second.key) == ("a", "b")
-    assert [row.key for row in store(steps.journal_fenced, fence, pk, 1, first.seq)] == ["b"]
-    assert store(steps.journal_fenced, fence, pk, 1, second.seq) == []
+    assert [row.key for row in journal(first.seq)] == ["b"]
+    assert journal(second.seq) == []
     store(instances.terminate, pk, now=1, keep_ms=1)
-    assert store(steps.journal_fenced, fence, pk, 1, 0) is None
+    assert journal(0) is None

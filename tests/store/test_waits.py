@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import pytest
+
 from orchestrator.store import events, instances, timers
 from tests.store.conftest import Store, until_someone_waits_for_a_lock
 
@@ -135,10 +137,12 @@ def test_an_event_for_an_instance_that_is_gone_is_kept_nowhere(store: Store) -> 
     assert store.rows("SELECT * FROM @events") == []
 
 
-def test_an_event_finds_a_wait_that_began_while_it_was_on_its_way(store: Store) -> None:
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_event_finds_a_wait_that_began_while_it_was_on_its_way(store: Store, alone: bool) -> None:
+    send = store.database.statement if alone else store.database.transaction
     pk = store.instance()
     found: list[Any] = []
-    late = threading.Thread(target=lambda: found.append(store(deliver, pk)))
+    late = threading.Thread(target=lambda: found.append(send(lambda connection: deliver(connection, pk))))
 
     def begin(connection: Any) -> None:
         instances.lock(connection, pk)
