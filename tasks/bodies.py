@@ -6,8 +6,7 @@ import logging
 
 from celery import shared_task
 
-from orchestrator.engine.activation import advance
-from orchestrator.engine.convoy import advance_together
+from orchestrator.engine.convoy import advance_among, advance_together
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.errors import DatabaseUnavailable
 from tasks import process
@@ -20,7 +19,7 @@ log = logging.getLogger(__name__)
 def advance_task(instance_pk: int) -> None:
     """The coordinator: take the instance up and go on with it as far as it goes."""
     try:
-        advance(process.addressed(), int(instance_pk))
+        advance_among(process.addressed(), int(instance_pk))
     except DatabaseUnavailable as error:
         log.warning("instance %r could not be advanced; it will be rung again: %s", instance_pk, error)
     except Exception:
@@ -29,10 +28,10 @@ def advance_task(instance_pk: int) -> None:
 
 
 @shared_task(name=ADVANCE_TOGETHER)  # type: ignore[untyped-decorator]
-def advance_together_task(queue: str, instance_pks: list[int]) -> None:
-    """The coordinator for several instances of one of our queues that have work at the same moment."""
+def advance_together_task(instance_pks: list[int]) -> None:
+    """The coordinator for several instances that have work at the same moment."""
     try:
-        advance_together(process.addressed(), queue, [int(pk) for pk in instance_pks])
+        advance_together(process.addressed(), [int(pk) for pk in instance_pks])
     except Exception:
         log.exception("%d instances could not be advanced; they will be rung again", len(instance_pks))
 

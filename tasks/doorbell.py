@@ -109,7 +109,7 @@ class CeleryDoorbell:
 
 def _task_of(ring: Ring) -> tuple[str, tuple[Any, ...]]:
     if ring.others:
-        return ADVANCE_TOGETHER, (ring.queue, [ring.instance_pk, *ring.others])
+        return ADVANCE_TOGETHER, ([ring.instance_pk, *ring.others],)
     return ADVANCE if ring.task == "advance" else RUN_STEP, (ring.instance_pk,)
 
 

@@ -30,14 +30,15 @@ from orchestrator.store import instances
 log = logging.getLogger(__name__)
 
 
-def advance(runtime: Runtime, pk: int) -> None:
+def advance(runtime: Runtime, pk: int, claim: Any = None) -> None:
     """Take an instance up and go on with it as far as it goes; return at once if somebody else has it.
 
-    The coordinator of the design. Safe to call any number of times, from anywhere, at any time.
+    The coordinator of the design. Safe to call any number of times, from anywhere, at any time. `claim`: the row, if this
+    worker has just claimed it.
     """
-    again = True
+    again = claim is None or Activation(runtime, claim).work()
     while again and runtime.may_start():
-        claim = _claim(runtime, pk)
+        claim = claim_free(runtime, pk)
         if claim is None:
             if (holder := runtime.holding.get(pk)) is not None:
                 holder.nudge()
@@ -48,7 +49,8 @@ def advance(runtime: Runtime, pk: int) -> None:
         again = Activation(runtime, claim).work()
 
 
-def _claim(runtime: Runtime, pk: int) -> Any:
+def claim_free(runtime: Runtime, pk: int) -> Any:
+    """Claim an instance that nobody has and that needs no slot: its row; None if it can't be had like that."""
     now, worker, limited = runtime.clock.now_ms(), runtime.worker_id, runtime.limited
     if runtime.settings.events_url is None:
         return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=worker, now=now, limited=limited))
@@ -128,7 +130,9 @@ class Activation:
             if waits.settle(self):
                 continue
             stopping = self.runtime.stopping.is_set()
-            if (stopping or self._would_hold_up_others()) and not self.busy:
+            if not self.busy and (stopping or self._would_hold_up_others()):
+                if not stopping:
+                    self.runtime.crowd.blocking.add(self.identity.workflow)
                 self._yield()
                 return
             reports = [] if self.book.pausing or stopping else self._run_some()
@@ -265,7 +269,7 @@ class Activation:
 
     def _would_hold_up_others(self) -> bool:
         """Whether a `def` body comes next, for which others on this thread would have to wait."""
-        return self._has_company and (self.helping or self.book.has_sync)
+        return (self.helping or self.book.has_sync) and self._has_company
 
     @property
     def _has_company(self) -> bool:

@@ -39,6 +39,15 @@ class AsyncBodies:
             self._loop.call_soon_threadsafe(task.cancel)
 
     @property
+    def is_here(self) -> bool:
+        """Whether this is the loop's thread."""
+        return threading.current_thread() is self._thread
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """On the loop's thread: call when everything that is ready there now has had its turn."""
+        asyncio.get_running_loop().call_soon(call)
+
+    @property
     def busy(self) -> int:
         """How many there are that have not ended."""
         return self._handed_over + len(self._tasks)

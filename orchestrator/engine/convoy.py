@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import greenlet  # type: ignore[import-untyped]
 
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine.activation import advance
+from orchestrator.engine.activation import advance, claim_free
+from orchestrator.engine.orders import Order, Report
 from orchestrator.errors import DatabaseUnavailable
+from orchestrator.store import instances
 from orchestrator.store.together import Asked, SharedDatabase, answer
 
 if TYPE_CHECKING:
@@ -25,21 +28,49 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE_S = 0.1
-"""How long instances wait for others of their message to be begun; those left over are rung for, each alone."""
 AT_ONCE = 50
-"""How many are under way at a time. More share no less, and keep others waiting."""
+"""How many go on at a time, apart from those that wait for a body. More share no less, and keep others waiting."""
+BACKLOG = 500
+"""How many may wait to be begun; with more, another thread is worth its while."""
+LONG_S = 0.25
+"""Held up by one of its members for so long, a convoy takes nobody along any more."""
 GATHER_S = 0.001
 """How long to wait for the bodies of others once one has ended, to store what they have come to together."""
 
+Member = tuple[int, Any]
+"""An instance, and the row that has been claimed of it, if it has been."""
 
-def advance_together(runtime: Runtime, queue: str, pks: Sequence[int]) -> None:
-    """`advance` with each of these instances of a queue. Safe to call at any time, as that is."""
-    until, left = monotonic() + PATIENCE_S, sorted(set(pks))  # in order, so that two that share some wait in turn
-    while left and runtime.may_start() and monotonic() < until:
-        now, left = left[:AT_ONCE], left[AT_ONCE:]
-        _Convoy(runtime, now).run()
-    runtime.ring(*(Ring(pk, queue) for pk in left))
+
+def advance_among(runtime: Runtime, pk: int) -> None:
+    """`advance` with an instance: alone where no other is worked on in this process, else in step with others.
+
+    Perhaps it only waits to be begun when this returns. If the process dies then, the pump rings again.
+    """
+    crowd, claim = runtime.crowd, None
+    alone = not crowd.threads
+    if crowd.blocking and not alone:
+        claim = claim_free(runtime, pk)
+        alone = claim is None or claim.workflow in crowd.blocking
+    if alone:
+        with crowd.at_work():
+            advance(runtime, pk, claim)
+    else:
+        _go_along(runtime, [(pk, claim)])
+
+
+def advance_together(runtime: Runtime, pks: Iterable[int]) -> None:
+    """`advance_among` with each of these instances."""
+    _go_along(runtime, [(pk, None) for pk in sorted(set(pks))])  # in order, so that two that share some wait in turn
+
+
+def _go_along(runtime: Runtime, members: Sequence[Member]) -> None:
+    crowd = runtime.crowd
+    with crowd.lock:
+        if crowd.open is not None and crowd.open.take_along(members):
+            return
+        convoy = crowd.open = Convoy(runtime, members)
+    with crowd.at_work():
+        convoy.run()
 
 
 class _Waiting:
@@ -56,14 +87,31 @@ class _Waiting:
 class Company:
     """What an instance sees of the others it goes on with."""
 
-    def __init__(self) -> None:
-        self.members = 0
+    def __init__(self, convoy: Convoy, runtime: Runtime) -> None:
+        self._convoy = convoy
+        self._bodies = runtime.bodies
+        self._telling = False
         self.arrived = threading.Event()
         """Something has come for one of them."""
 
     @property
     def others(self) -> bool:
-        return self.members > 1
+        """Whether there are any. If not, none will join."""
+        return not self._convoy.stays_alone()
+
+    def tell(self) -> None:
+        """Something has come for one of them; from any thread. Bodies that end together tell of it once."""
+        if self._telling or self.arrived.is_set():
+            return
+        if self._bodies.is_here:
+            self._telling = True
+            self._bodies.soon(self._tell)
+        else:
+            self.arrived.set()
+
+    def _tell(self) -> None:
+        self._telling = False
+        self.arrived.set()
 
     def wait(self, is_there: Callable[[], bool], timeout_s: float | None) -> None:
         until = None if timeout_s is None else monotonic() + timeout_s
@@ -71,60 +119,141 @@ class Company:
 
 
 class _Shared:
-    """The runtime as one of several sees it."""
+    """The runtime as one of several sees it: what they tell others is told together, at the end of a round."""
 
-    def __init__(self, runtime: Runtime, company: Company, rings: list[Ring]) -> None:
+    def __init__(self, runtime: Runtime, company: Company) -> None:
         self._runtime = runtime
-        self._rings = rings
         self._thread = threading.get_ident()
+        self._rings: list[Ring] = []
+        self._begun: list[tuple[Order, Callable[[Report], None]]] = []
         self.company = company
         self.database = SharedDatabase(runtime.database, _park)
 
     def ring(self, *rings: Ring) -> None:
         if threading.get_ident() == self._thread:
-            self._rings += rings  # published with those of the others
+            self._rings += rings
         else:
+            self._runtime.ring(*rings)
+
+    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
+        self._begun += [(order, done) for order in orders]
+
+    def begin(self) -> None:
+        """The bodies that were started."""
+        if self._begun:
+            begun, self._begun = self._begun, []
+            self._runtime.start_async_all(begun)
+
+    def tell(self) -> None:
+        if self._rings:
+            rings, self._rings = self._rings, []
             self._runtime.ring(*rings)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
 
 
-class _Convoy:
-    def __init__(self, runtime: Runtime, pks: Sequence[int]) -> None:
+class Convoy:
+    def __init__(self, runtime: Runtime, members: Sequence[Member]) -> None:
         self._database = runtime.database
         self._runtime = runtime
-        self._rings: list[Ring] = []
-        self._company = Company()
-        shared = cast("Runtime", _Shared(runtime, self._company, self._rings))
+        self._crowd = runtime.crowd
+        self._company = Company(self, runtime)
+        self._backlog: deque[Member] = deque(members)
+        """To be begun. Only with the lock of the crowd."""
+        self._closed = False
+        """Takes nobody along any more."""
+        self._round_at = monotonic()
+        self._rests = False
+        self._members = 0
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
-        for pk in pks:
-            self._going.append((greenlet.greenlet(_guarded(shared, pk)), ()))
-        self._company.members = len(self._going)
         self._asking: list[tuple[Any, Asked]] = []
         self._waiting: list[tuple[Any, _Waiting]] = []
 
+    # --- with the lock of the crowd
+
+    def take_along(self, members: Sequence[Member]) -> bool:
+        """The caller has the lock of the crowd. False if there is no place for them here."""
+        held_up = not self._rests and monotonic() - self._round_at > LONG_S
+        if self._closed or held_up or len(self._backlog) + len(members) > BACKLOG:
+            return False
+        self._backlog.extend(members)
+        self._company.arrived.set()
+        return True
+
+    def stays_alone(self) -> bool:
+        """Whether there is one member, which has the thread for itself from now on."""
+        if self._members > 1:
+            return False
+        with self._crowd.lock:
+            if self._backlog:
+                return False
+            self._close()
+        return True
+
+    def _close(self) -> None:
+        self._closed = True
+        if self._crowd.open is self:
+            self._crowd.open = None
+
+    def _ends(self) -> bool:
+        """Whether there is nothing left to do."""
+        if self._members:
+            return False
+        with self._crowd.lock:
+            if self._backlog:
+                return False
+            self._close()
+        return True
+
+    def _begun(self) -> list[Member]:
+        """Those that have their first turn now."""
+        if not self._backlog:
+            return []
+        with self._crowd.lock:
+            room = max(AT_ONCE - len(self._going), 0)
+            return [self._backlog.popleft() for _ in range(min(room, len(self._backlog)))]
+
+    # --- on its thread
+
     def run(self) -> None:
-        while self._company.members:
-            going, self._going = self._going, []
-            for member, told in going:
-                self._go_on(member, told)
-            if self._asking:
-                asking, self._asking = self._asking, []
-                answers = answer(self._database, [asked for _, asked in asking])
-                self._going = [(member, told) for (member, _), told in zip(asking, answers, strict=True)]
-            if self._rings:
-                rings = list(self._rings)
-                self._rings.clear()
-                self._runtime.ring(*rings)
-            self._look(wait=not self._going)
+        shared = _Shared(self._runtime, self._company)
+        try:
+            while not self._ends():
+                self._rests, self._round_at = False, monotonic()
+                self._round(shared)
+        finally:
+            with self._crowd.lock:
+                self._close()
+                left = [pk for pk, _ in self._backlog]
+            shared.tell()
+            self._ring_for(left)
+
+    def _round(self, shared: _Shared) -> None:
+        begun = self._begun()
+        if not self._runtime.may_start():
+            self._ring_for([pk for pk, claim in begun if claim is None])
+            begun = [(pk, claim) for pk, claim in begun if claim is not None]
+        for pk, claim in begun:
+            self._members += 1
+            self._going.append((greenlet.greenlet(_guarded(cast("Runtime", shared), pk, claim)), ()))
+        going, self._going = self._going, []
+        for member, told in going:
+            self._go_on(member, told)
+        shared.begin()
+        if self._asking:
+            asking, self._asking = self._asking, []
+            answers = answer(self._database, [asked for _, asked in asking])
+            self._going = [(member, told) for (member, _), told in zip(asking, answers, strict=True)]
+        shared.tell()
+        self._look(wait=not (self._going or self._backlog))
 
     def _go_on(self, member: Any, told: Any) -> None:
         """Until it asks for something, or has come to its end."""
         asked = member.throw(told) if isinstance(told, BaseException) else member.switch(told)
         if member.dead:
-            self._company.members -= 1
+            self._members -= 1
         elif isinstance(asked, Asked):
             self._asking.append((member, asked))
         else:
@@ -135,9 +264,11 @@ class _Convoy:
         if not self._waiting:
             return
         self._company.arrived.clear()
-        if wait and not any(waiting.is_over() for _, waiting in self._waiting):
+        if wait and not self._backlog and not any(waiting.is_over() for _, waiting in self._waiting):
             moments = [waiting.until for _, waiting in self._waiting if waiting.until is not None]
+            self._rests = True
             self._company.arrived.wait(max(min(moments) - monotonic(), 0) if moments else None)
+            self._rests, self._round_at = False, monotonic()
         if wait and len(self._waiting) > 1 and not all(waiting.is_over() for _, waiting in self._waiting):
             threading.Event().wait(GATHER_S)
         still = []
@@ -148,18 +279,26 @@ class _Convoy:
                 still.append((member, waiting))
         self._waiting = still
 
+    def _ring_for(self, pks: Sequence[int]) -> None:
+        """Those that were never begun are for others."""
+        if not pks:
+            return
+        with self._database.read() as connection:
+            rows = instances.queues_of(connection, pks)
+        self._runtime.ring(*(Ring(row.id, row.queue) for row in rows))
+
 
 def _park(asked: Asked | _Waiting) -> Any:
     """Give the others their turn; what this one is told when it goes on."""
     return greenlet.getcurrent().parent.switch(asked)
 
 
-def _guarded(shared: Runtime, pk: int) -> Callable[[Any], None]:
+def _guarded(shared: Runtime, pk: int, claim: Any) -> Callable[[Any], None]:
     """One that fails must not take the others along."""
 
     def work(_: Any) -> None:
         try:
-            advance(shared, pk)
+            advance(shared, pk, claim)
         except DatabaseUnavailable as error:
             log.warning("instance %r could not be advanced; it will be rung again: %s", pk, error)
         except Exception:

@@ -147,7 +147,7 @@ class InPlace(dict[str, Order]):
     def _put(self, report: Report | None) -> None:
         self._reports.put(report)
         if (company := self._runtime.company) is not None:
-            company.arrived.set()
+            company.tell()
 
     def _unstored(self, ended: list[tuple[Report, HeldRow | None]]) -> list[Report]:
         """Those that are still this thread's to store: the supervisor did it for what had to wait for long."""

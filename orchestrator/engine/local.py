@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from orchestrator.clock import Clock
 from orchestrator.doorbell import Ring
 from orchestrator.engine import housekeeping, pump
-from orchestrator.engine.activation import advance
-from orchestrator.engine.convoy import advance_together
+from orchestrator.engine.convoy import advance_among, advance_together
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.step_runs import run_steps
 
@@ -56,6 +55,6 @@ def answer(runtime: Runtime, ring: Ring) -> None:
     if ring.task == "run_step":
         run_steps(runtime, ring.instance_pk)
     elif ring.others:
-        advance_together(runtime, ring.queue, (ring.instance_pk, *ring.others))
+        advance_together(runtime, (ring.instance_pk, *ring.others))
     else:
-        advance(runtime, ring.instance_pk)
+        advance_among(runtime, ring.instance_pk)

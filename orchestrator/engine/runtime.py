@@ -21,6 +21,7 @@ from orchestrator.clock import Clock, monotonic
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
 from orchestrator.engine.async_bodies import AsyncBodies
 from orchestrator.engine.completions import Completions
+from orchestrator.engine.crowd import Crowd
 from orchestrator.engine.ears import Ears
 from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.orders import Identity, Order, Report, Runner
@@ -175,6 +176,7 @@ class Runtime:
         """Those that go on in step with this one on its thread, if any (see engine.convoy)."""
         self.turns = Turns(self)
         self.ears = Ears()
+        self.crowd = Crowd()
 
     @property
     def clock(self) -> Clock:
@@ -209,7 +211,11 @@ class Runtime:
 
     def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
         """Start `async def` bodies; `done` is told on their loop's thread what came of each."""
-        self.bodies.start([(functools.partial(self._run_async, order), done) for order in orders])
+        self.start_async_all([(order, done) for order in orders])
+
+    def start_async_all(self, started: Sequence[tuple[Order, Callable[[Report], None]]]) -> None:
+        """start_async, for several that are told."""
+        self.bodies.start([(functools.partial(self._run_async, order), done) for order, done in started])
 
     async def _run_async(self, order: Order) -> Report:
         if not self.may_begin(order):  # the loop was busy for so long that the row has gone to others

@@ -158,6 +158,7 @@ _LOCK_SOME = Statement("SELECT id, queue FROM @instances WHERE id IN :keys ORDER
 _EXPIRED = Statement(
     "SELECT id FROM @instances WHERE expires_at <= :now ORDER BY expires_at LIMIT :limit {skip_locked}"
 )
+_QUEUES = Statement("SELECT id, queue FROM @instances WHERE id IN :keys", "keys")
 _REMOVE = Statement("DELETE FROM @instances WHERE id IN :keys", "keys")
 _HELD_BY = Statement(
     "SELECT id, fence FROM @instances "
@@ -439,6 +440,11 @@ def hurry(connection: Connection, *, workflows: Sequence[str], now: int, after: 
     """Ring at once for instances of these workflows that would have been rung for only after a moment; how many."""
     values = {"workflows": list(workflows), "now": now, "after": after, "limit": limit}
     return len(_HURRY(connection, values).all())
+
+
+def queues_of(connection: Connection, keys: Sequence[int]) -> list[Row]:
+    """(id, queue) of those that are there."""
+    return _QUEUES(connection, keys=list(keys)).all()
 
 
 def someone_waits(connection: Connection, *, queue: str, id: int) -> bool:

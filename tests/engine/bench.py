@@ -54,7 +54,9 @@ class _Consumer:
 
 
 class Bench:
-    def __init__(self, database_url: str, **settings: Any) -> None:
+    def __init__(self, database_url: str, *, in_company: bool = False, **settings: Any) -> None:
+        self.in_company = in_company
+        """Every instance goes on as one of several, as where another thread is always at work."""
         self.clock = FakeClock()
         self.database = Database(database_url, clock=self.clock)
         self.settings = Settings(database_url=database_url, **settings)
@@ -71,6 +73,7 @@ class Bench:
         known = registry if registry is not None else Registry(workflows)
         runtime = Runtime(self.database, known, self.settings, self.doorbell, queues=queues, **more)
         self._runtimes.append(runtime)
+        runtime.crowd.threads = int(self.in_company)
         return runtime
 
     def create(self, workflow: Workflow, params: Any = None, id: str | None = None) -> Instance:

@@ -1,4 +1,7 @@
-"""A bench on each database. There are hundreds of these tests: on PostgreSQL they share one database, emptied in between."""
+"""A bench on each database, and one where no instance goes on alone.
+
+There are hundreds of these tests: on PostgreSQL they share one database, emptied in between.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,18 @@ from orchestrator.client import Instance
 from tests.engine.bench import Bench, Bodies, Own
 
 
-@pytest.fixture(params=["sqlite", "emptied_postgres"], ids=["sqlite", "postgres"])
+@pytest.fixture(
+    params=[("sqlite", False), ("emptied_postgres", False), ("emptied_postgres", True)],
+    ids=["sqlite", "postgres", "company"],
+)
 def make_bench(request: pytest.FixtureRequest) -> Iterator[Callable[..., Bench]]:
     """For settings of the test's own."""
-    database_url = request.getfixturevalue(f"{request.param}_url")
+    database, in_company = request.param
+    database_url = request.getfixturevalue(f"{database}_url")
     made: list[Bench] = []
 
     def make(**settings: Any) -> Bench:
-        made.append(Bench(database_url, **settings))
+        made.append(Bench(database_url, in_company=in_company, **settings))
         return made[-1]
 
     yield make

@@ -132,20 +132,6 @@ def test_a_message_that_is_lost_loses_nothing(bench: Bench, bodies: Bodies) -> N
     assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
 
 
-def test_those_left_over_after_a_while_are_rung_for_each_alone(
-    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(convoy, "PATIENCE_S", 0.0)
-    naps = asleep(bench, sleeper(bodies))
-    (ring,) = due(bench)
-    answer(bench.runtime, ring)
-    left = messages(bench)
-    assert [(each.queue, each.others) for each in left] == [("default", ())] * MANY
-    bench.doorbell.ring(left)
-    bench.work()
-    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
-
-
 def test_an_instance_that_a_worker_died_with_goes_on_alone(bench: Bench, bodies: Bodies) -> None:
     naps = asleep(bench, sleeper(bodies))
     (ring,) = due(bench)
@@ -193,13 +179,13 @@ def test_one_that_can_not_be_advanced_does_not_take_the_others_along(
     (ring,) = due(bench)
     advance, broken = convoy.advance, naps[5]._pk
 
-    def fails_once(runtime: Any, pk: int) -> None:
+    def fails_once(runtime: Any, pk: int, claim: Any) -> None:
         if pk == broken:
             raise RuntimeError("a fault of ours")
-        advance(runtime, pk)
+        advance(runtime, pk, claim)
 
     monkeypatch.setattr(convoy, "advance", fails_once)
-    advance_together(bench.runtime, ring.queue, (ring.instance_pk, *ring.others))
+    advance_together(bench.runtime, (ring.instance_pk, *ring.others))
     assert [nap.status().status for nap in naps].count("complete") == MANY - 1
     monkeypatch.undo()
     bench.after(bench.settings.grace_ms)

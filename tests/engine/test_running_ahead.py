@@ -112,7 +112,7 @@ def test_it_ends_as_others_do(bench: Bench, known: type[WorkflowEntrypoint[Any]]
 
 def test_several_that_go_on_together_end_together(bench: Bench, known: type[WorkflowEntrypoint[Any]]) -> None:
     instances = [bench.create(known) for _ in range(5)]
-    advance_together(bench.runtime, "default", [row.id for row in bench.rows("SELECT id FROM @instances")])
+    advance_together(bench.runtime, [row.id for row in bench.rows("SELECT id FROM @instances")])
     bench.work()
     assert [instance.result(timeout=0) for instance in instances] == ["one"] * 5
 
@@ -239,6 +239,7 @@ def test_a_crash_around_the_write_costs_at_most_one_attempt(
 def test_a_write_without_an_answer_is_looked_up(
     bench: Bench, bodies: Bodies, known: type[WorkflowEntrypoint[Any]], moment: Moment, monkeypatch: Any, stored: bool
 ) -> None:
+    bench.runtime.crowd.threads = 0  # so that it writes by the method that breaks
     statement = bench.database.statement
 
     def fail(work: Any) -> None:
