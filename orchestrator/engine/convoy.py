@@ -165,6 +165,8 @@ class Convoy:
         """Takes nobody along any more."""
         self._round_at = monotonic()
         self._rests = False
+        self._gathers = True
+        """Bodies have ended together lately."""
         self._members = 0
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
@@ -269,8 +271,8 @@ class Convoy:
             self._rests = True
             self._company.arrived.wait(max(min(moments) - monotonic(), 0) if moments else None)
             self._rests, self._round_at = False, monotonic()
-        if wait and len(self._waiting) > 1 and not all(waiting.is_over() for _, waiting in self._waiting):
-            threading.Event().wait(GATHER_S)
+        if wait:
+            self._gather()
         still = []
         for member, waiting in self._waiting:
             if waiting.is_over():
@@ -278,6 +280,18 @@ class Convoy:
             else:
                 still.append((member, waiting))
         self._waiting = still
+
+    def _gather(self) -> None:
+        """Give bodies a moment that seem to end together, as those do that were begun together."""
+        ended = self._ended()
+        if self._gathers and ended < len(self._waiting):
+            threading.Event().wait(GATHER_S)
+            self._gathers = self._ended() > ended
+        else:
+            self._gathers = ended > 1
+
+    def _ended(self) -> int:
+        return sum([waiting.is_over() for _, waiting in self._waiting])
 
     def _ring_for(self, pks: Sequence[int]) -> None:
         """Those that were never begun are for others."""

@@ -158,6 +158,22 @@ def test_one_that_is_alone_in_its_convoy_runs_def_bodies_and_nobody_joins_it_mea
     assert blocking.result(timeout=WAIT_S) == "blocked"
 
 
+def test_nobody_waits_again_and_again_for_the_long_body_of_another(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(convoy, "GATHER_S", WAIT_S / 20)
+    held, quick = Held(), several(bench, counting(bodies), 8)
+    with bench.runtime.crowd.at_work():
+        driver = in_thread(bench.runtime, bench.create(holding(held))._pk)
+        assert held.begun.wait(WAIT_S)
+        for n, instance in enumerate(quick):  # 24 steps, one after another
+            advance_among(bench.runtime, instance._pk)
+            assert instance.result(timeout=WAIT_S / 2) == 3 * n
+        assert bench.runtime.crowd.open is not None  # it was the same convoy all the time
+        held.let_go.set()
+        driver.join(WAIT_S)
+
+
 @pytest.mark.parametrize(("long_s", "backlog"), [(0.0, 500), (WAIT_S, 0)])
 def test_nobody_joins_one_that_is_held_up_by_the_code_of_a_member_or_has_a_full_backlog(
     bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, long_s: float, backlog: int
