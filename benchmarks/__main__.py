@@ -26,9 +26,11 @@ def main() -> int:
     scale = QUICK if given.quick else FULL
     names = [name for name in CONTENDERS if not given.peers or name.startswith(tuple(given.peers.split(",")))]
     only = given.only.split(",") if given.only else None
-    results = play(names, scale, rounds=given.rounds or (1 if given.quick else 3), only=only)
-    report.publish(results, scale, given.results, given.page)
-    return 1 if results.failures else 0
+    failed = False
+    for results in play(names, scale, rounds=given.rounds or (1 if given.quick else 3), only=only):
+        report.publish(results, scale, given.results, given.page)  # a run that is broken off leaves its whole rounds
+        failed = bool(results.failures)
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ AOF = {"appendonly": "yes", "appendfsync": "always"}
 class Results:
     machine: dict[str, Any]
     rounds: int
+    """Those that are complete."""
     measured: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     """contender -> program -> one value of each round"""
     units: dict[str, str] = field(default_factory=dict)
@@ -55,8 +56,9 @@ class Results:
         self.units[measured.name] = measured.unit
 
 
-def play(names: Sequence[str], scale: Scale, *, rounds: int, only: Sequence[str] | None) -> Results:
-    results = Results(machine.describe(), rounds)
+def play(names: Sequence[str], scale: Scale, *, rounds: int, only: Sequence[str] | None) -> Iterator[Results]:
+    """The results of all rounds so far, after each of them."""
+    results = Results(machine.describe(), 0)
     with PostgresServer(durable=True) as postgres, ValkeyServer(settings=AOF) as valkey:
         for number in range(1, rounds + 1):
             for name in names:
@@ -68,7 +70,8 @@ def play(names: Sequence[str], scale: Scale, *, rounds: int, only: Sequence[str]
                 print(f"round {number} of {rounds}: {name}", flush=True)
                 with _place(postgres, valkey) as place:
                     _take_turn(results, name, place, scale, families)
-    return results
+            results.rounds = number
+            yield results
 
 
 @contextmanager
