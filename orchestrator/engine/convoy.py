@@ -186,7 +186,11 @@ class Convoy:
 
     def stays_alone(self) -> bool:
         """Whether there is one member, which has the thread for itself from now on."""
-        if self._members > 1:
+        return self._closes_with(1)
+
+    def _closes_with(self, members: int) -> bool:
+        """Whether there are no more than these and nobody waits to be begun; then nobody will."""
+        if self._members > members:
             return False
         with self._crowd.lock:
             if self._backlog:
@@ -198,16 +202,6 @@ class Convoy:
         self._closed = True
         if self._crowd.open is self:
             self._crowd.open = None
-
-    def _ends(self) -> bool:
-        """Whether there is nothing left to do."""
-        if self._members:
-            return False
-        with self._crowd.lock:
-            if self._backlog:
-                return False
-            self._close()
-        return True
 
     def _begun(self) -> list[Member]:
         """Those that have their first turn now."""
@@ -222,7 +216,7 @@ class Convoy:
     def run(self) -> None:
         shared = _Shared(self._runtime, self._company)
         try:
-            while not self._ends():
+            while not self._closes_with(0):
                 self._rests, self._round_at = False, monotonic()
                 self._round(shared)
         finally:

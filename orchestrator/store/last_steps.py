@@ -53,8 +53,8 @@ def end_with(
         "error": None,
         "now": now,
         "keep_ms": keep_ms,
+        "version": version,
     }
-    end["version"] = version
     if connection.dialect.name == "postgresql":
         values = {f"step_{column}": row[column] for column in hot.COLUMNS}
         found = _END_PG(connection, {**values, **end, "fence": fence, "wanted": wanted, "errored": 0}).one_or_none()
