@@ -77,7 +77,7 @@ class Instance:
         """
         if run is not None:
             integer(run, "run")
-        with self._client.reading() as connection:
+        with self._client.snapshot() as connection:
             detail = inspection.describe(connection, self._pk)
             if detail is not None and run is not None and run != detail.run:
                 found = inspection.describe_run(connection, self._pk, run)
@@ -112,7 +112,7 @@ class Instance:
 
     def runs(self) -> list[RunView]:
         """Its runs, the first one first: a restart ends one and begins the next."""
-        with self._client.reading() as connection:
+        with self._client.snapshot() as connection:
             found = inspection.runs_of(connection, self._pk)
         if found is None:
             raise self._gone()

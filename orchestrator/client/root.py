@@ -143,6 +143,10 @@ class Client(MessageActions):
     def reading(self) -> Any:
         return self.desk.database.read()
 
+    def snapshot(self) -> Any:
+        """For what is read in several statements and must fit together."""
+        return self.desk.database.snapshot()
+
     def close(self) -> None:
         if self._desk is not None and not self._given:
             self._desk.database.close()

@@ -21,13 +21,12 @@ from orchestrator.transitions import allowed
 
 
 def describe(connection: Connection, pk: int) -> InstanceDetail | None:
-    """Everything there is to see of an instance's current run; None if it is gone."""
+    """Everything there is to see of an instance's current run, in a snapshot; None if it is gone."""
     row = reading.detail(connection, pk)
     if row is None:
         return None
     tried = attempts.of_run(connection, pk, row.run)
     waiting = timers.of_instance(connection, pk)
-    # Last: a step that is settled while we look must not be missing in all three.
     journal = reading.steps_of(connection, pk, row.run)
     steps = steps_of(journal, tried, waiting)
     status = InstanceStatus(row.status)

@@ -26,6 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrator.clock import Clock, DatabaseClock, SystemClock, monotonic
 from orchestrator.errors import DatabaseUnavailable, SettingsError
+from orchestrator.store.driver import execute
 from orchestrator.store.group_commit import GroupCommit
 from orchestrator.store.kept_connections import KeptConnections
 
@@ -89,6 +90,17 @@ class Database:
         """A connection for reading. Each statement sees what is committed when it starts."""
         with self.told(), self._reading.use() as connection:
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """A connection for reading. All statements see what was committed when the first of them started."""
+        with self.read() as connection:
+            execute(connection, "BEGIN" if self.is_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", ())
+            try:
+                yield connection
+            finally:
+                if not connection.invalidated:
+                    execute(connection, "ROLLBACK", ())
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is durable when this returns. It must only touch the database.

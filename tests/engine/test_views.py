@@ -12,7 +12,7 @@ from orchestrator.engine import sharing
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.inspection import InstanceDetail
-from orchestrator.store import missed
+from orchestrator.store import attempts, missed
 from tests.engine.bench import Bench, Bodies, Failing, steps_of
 from tests.engine.clock import START_MS
 
@@ -185,6 +185,28 @@ def test_whatever_changes_changes_the_version(bench: Bench, bodies: Bodies) -> N
         act()
         versions.append(instance.describe().version)
     assert len(set(versions)) == len(versions)
+
+
+def test_an_instance_that_ends_while_somebody_looks_is_shown_as_it_was(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Patient(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.wait_for_event("word", "word")
+
+    real = attempts.of_run
+
+    def look(*args: Any) -> Any:
+        monkeypatch.undo()
+        instance.terminate()
+        return real(*args)
+
+    instance = bench.create(Patient)
+    bench.work()
+    before = instance.describe()
+    monkeypatch.setattr(attempts, "of_run", look)
+    assert instance.describe() == before
+    assert (before.status, instance.describe().status) == ("waiting", "terminated")
 
 
 @pytest.mark.parametrize("action", ["terminate", "restart", "delete"])

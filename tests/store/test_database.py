@@ -12,6 +12,7 @@ import pytest
 from orchestrator import Client, Settings
 from orchestrator.errors import DatabaseUnavailable, SettingsError
 from orchestrator.store.database import Database
+from orchestrator.store.driver import execute
 
 
 @pytest.mark.parametrize("url", ["mysql://u:secret@host/db", "nonsense", "://", "sqlite", "oracle+x://u:secret@h/d"])
@@ -67,3 +68,19 @@ def test_a_connection_that_is_in_use_while_the_database_is_closed_is_closed_when
         database.close()
     with pytest.raises((sqlite3.ProgrammingError, psycopg.OperationalError)):
         kept.execute("SELECT 1")
+
+
+def test_a_snapshot_stays_as_it_was_and_leaves_its_connection_in_no_transaction(database_url: str) -> None:
+    with closing(Database(database_url)) as database:
+        database.statement(lambda c: c.exec_driver_sql("CREATE TABLE counted (n INTEGER)"))
+        count = "SELECT count(*) FROM counted"
+        with database.snapshot() as connection:
+            before = execute(connection, count, ()).scalar_one()
+            database.statement(lambda c: c.exec_driver_sql("INSERT INTO counted VALUES (1)"))
+            assert (before, execute(connection, count, ()).scalar_one()) == (0, 0)
+        with pytest.raises(KeyError), database.snapshot():
+            raise KeyError
+        with database.read() as connection:
+            assert execute(connection, count, ()).scalar_one() == 1
+            database.statement(lambda c: c.exec_driver_sql("INSERT INTO counted VALUES (2)"))
+            assert execute(connection, count, ()).scalar_one() == 2
