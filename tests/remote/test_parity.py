@@ -38,6 +38,7 @@ PAIRS: tuple[tuple[type, type], ...] = (
 ONLY_LOCAL = {
     "Client.desk": "what the local handles write through",
     "Client.reading": "a connection to the database",
+    "Client.snapshot": "a connection to the database",
     "Client.forget": "what a process remembers of the database",
     "Client.answers": "a server asks this, of the key of a request",
     "Client.accept_message": "for `orchestrator listen`, which stands at the database",
