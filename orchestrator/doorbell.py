@@ -44,7 +44,7 @@ class SilentDoorbell:
 class Notifier(Protocol):
     """Tells watchers that an instance has changed, and keeps who waits for which event (the Redis-keyed resumption)."""
 
-    def changed(self, instance_pk: int) -> None: ...
+    def changed(self, *instance_pks: int) -> None: ...
 
     def wait(self, instance_pk: int, timeout_s: float) -> None:
         """Return when the instance may have changed, or after the timeout; never raise."""
@@ -66,7 +66,7 @@ class LocalNotifier:
         self._condition = threading.Condition()
         self._version = 0
 
-    def changed(self, instance_pk: int) -> None:
+    def changed(self, *instance_pks: int) -> None:
         with self._condition:
             self._version += 1
             self._condition.notify_all()

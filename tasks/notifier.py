@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar, cast
 
 from redis import Redis
@@ -44,8 +44,21 @@ class RedisNotifier:
         self._local = threading.local()
         self._pause = threading.Event()
 
-    def changed(self, instance_pk: int) -> None:
-        self._try(lambda: self._redis.publish(_CHANNEL.format(self._prefix, instance_pk), "1"))
+    def changed(self, *instance_pks: int) -> None:
+        """In one round trip for all of them."""
+        if len(instance_pks) == 1:
+            self._try(lambda: self._tell(self._redis, *instance_pks))
+        elif instance_pks:
+            self._try(lambda: self._tell_all(instance_pks))
+
+    def _tell_all(self, instance_pks: Sequence[int]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for pk in instance_pks:
+                self._tell(pipeline, pk)
+            pipeline.execute()
+
+    def _tell(self, redis: Redis, instance_pk: int) -> None:
+        redis.publish(_CHANNEL.format(self._prefix, instance_pk), "1")
 
     def waiting(self, instance_pk: int, event_type: str, queue: str) -> None:
         self._try(

@@ -44,7 +44,8 @@ class Signature:
 
 _WORD = re.compile(r"\w+")
 _CACHE_SIZE = 4096
-_signatures: dict[tuple[Any, ...], Signature] = {}
+_signatures: dict[tuple[Any, ...], tuple[Any, Signature]] = {}
+"""With the code each is of, by whose address it is found: its hash would be computed anew from all of it every time."""
 
 
 def signature_of(fn: Callable[..., Any]) -> Signature:
@@ -57,16 +58,17 @@ def signature_of(fn: Callable[..., Any]) -> Signature:
     annotation = getattr(fn, "__annotations__", {}).get("return")
     # Another closure of the same code may mean another type by the same name.
     meant = tuple(_closed_over(fn, annotation).values()) if isinstance(annotation, str) else ()
-    key = (code, type(fn), annotation, meant)
+    key = (id(code), type(fn), annotation, meant)
     try:
-        return _signatures[key]
+        return _signatures[key][1]
     except KeyError:
         pass
     except TypeError:  # an unhashable annotation
         return _examine(fn)
     if len(_signatures) >= _CACHE_SIZE:
         _signatures.clear()
-    found = _signatures[key] = _examine(fn)
+    found = _examine(fn)
+    _signatures[key] = code, found
     return found
 
 

@@ -221,6 +221,9 @@ class WorkflowStep:
         """
         if given and callable(given[0]):
             return self._decorate(None, given[0], DEFAULT_CONFIG, None, None, False)
+        if not options and len(given) > 1 and callable(given[1]):  # the usual form, asked for again in every replay
+            name, fn, *rest = given
+            return self._call(check_step_name(name), fn, tuple(rest), {}, signature_of(fn), DEFAULT_CONFIG, None)
         name, rest = (given[0] if given else options.pop("name", None)), list(given[1:])
         config = rest.pop(0) if rest and isinstance(rest[0], Mapping) else None
         if rest and callable(rest[0]):

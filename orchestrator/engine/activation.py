@@ -6,13 +6,12 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
-
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, publishing, rollback, sharing, slots, versions, waits
+from orchestrator.engine import endings, rollback, sharing, slots, versions, waits
 from orchestrator.engine.book import Book
+from orchestrator.engine.claims import Taken, claim_free
 from orchestrator.engine.commits import commit
 from orchestrator.engine.delays import Delays
 from orchestrator.engine.earlier_runs import Ancestry, ancestry
@@ -26,17 +25,22 @@ from orchestrator.replay.rollback import RollbackRun
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import instances
+from orchestrator.store.missed import Missed
 
 log = logging.getLogger(__name__)
 
+LEAST_TURNS = 10
+"""So often one of several may go on, however long it took: most of that was the others'. To hand all of them back and take
+them up again would only make it longer."""
 
-def advance(runtime: Runtime, pk: int, claim: Any = None) -> None:
+
+def advance(runtime: Runtime, pk: int, taken: Taken | None = None) -> None:
     """Take an instance up and go on with it as far as it goes; return at once if somebody else has it.
 
-    The coordinator of the design. Safe to call any number of times, from anywhere, at any time. `claim`: the row, if this
-    worker has just claimed it.
+    The coordinator of the design. Safe to call any number of times, from anywhere, at any time. `taken`: what this worker
+    has of it already.
     """
-    again = claim is None or Activation(runtime, claim).work()
+    again = taken is None or taken.claim is None or Activation(runtime, taken.claim, taken.missed).work()
     while again and runtime.may_start():
         claim = claim_free(runtime, pk)
         if claim is None:
@@ -49,27 +53,13 @@ def advance(runtime: Runtime, pk: int, claim: Any = None) -> None:
         again = Activation(runtime, claim).work()
 
 
-def claim_free(runtime: Runtime, pk: int) -> Any:
-    """Claim an instance that nobody has and that needs no slot: its row; None if it can't be had like that."""
-    now, worker, limited = runtime.clock.now_ms(), runtime.worker_id, runtime.limited
-    if runtime.settings.events_url is None:
-        return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=worker, now=now, limited=limited))
-
-    def work(connection: Connection) -> Any:
-        claim = instances.claim(connection, id=pk, worker=worker, now=now, limited=limited)
-        if claim is not None and claim.started_at == now:
-            publishing.note(runtime.settings, connection, pk, publishing.STARTED, now)
-        return claim
-
-    return runtime.database.transaction(work)
-
-
 class Activation:
     """What a holder has: the row it has claimed, what it knows of the instance, and the function itself."""
 
-    def __init__(self, runtime: Runtime, claim: Any) -> None:
+    def __init__(self, runtime: Runtime, claim: Any, missed: Missed | None = None) -> None:
         self.runtime = runtime
         self.claim = claim
+        self._missed = missed
         self.fence: int = claim.fence
         self.identity = Identity(claim.id, claim.workflow, claim.instance_id, claim.created_at, claim.run)
         self.book = Book(claim.wanted, claim.status, claim.rollback)
@@ -120,7 +110,7 @@ class Activation:
         if not self._begin():
             return
         budget_s = self.runtime.settings.budget_ms / 1000
-        spent_at = monotonic() + budget_s
+        spent_at, turns = monotonic() + budget_s, 0
         while True:
             if self.book.to_be_undone:
                 rollback.collect(self)
@@ -141,11 +131,12 @@ class Activation:
             if reports:
                 if commit(self, reports):
                     return
-                if monotonic() > spent_at:
+                turns += 1
+                if monotonic() > spent_at and (turns >= LEAST_TURNS or not self._has_company):
                     if self._others_wait():
                         self._yield()
                         return
-                    spent_at = monotonic() + budget_s
+                    spent_at, turns = monotonic() + budget_s, 0
             elif self._nudged:
                 self.sync()
             elif not self.busy and endings.let_go(self):
@@ -208,7 +199,8 @@ class Activation:
             )
             self.live.start()
         if self.fence > 1:
-            self.sync(self.claim)
+            self.sync(self.claim, self._missed)
+            self._missed = None
         else:
             self.book.take_up(self.live)
 
@@ -218,10 +210,11 @@ class Activation:
         else:
             endings.fail(self, error)
 
-    def sync(self, claim: Any = None) -> None:
-        """Read what others have written since, and feed it to the function. `claim`: the row, if just claimed."""
+    def sync(self, claim: Any = None, missed: Missed | None = None) -> None:
+        """Read what others have written since, and feed it to the function. `claim`: the row, if just claimed; `missed`:
+        what was read after that."""
         self._nudged = False
-        self.book.read(self, claim)
+        self.book.read(self, claim, missed)
         self.helping = self.helping or self.book.has_ready(self.runtime.queues)
         for key in [key for key in self.in_place if key not in self.live.outstanding]:
             self.in_place.cancel(key)

@@ -77,36 +77,30 @@ class Book:
 
     # --- reading
 
-    def read(self, activation: Activation, claim: Any = None) -> None:
+    def read(self, activation: Activation, claim: Any = None, seen: missed.Missed | None = None) -> None:
         """Look at the database anew and feed the function what it has missed. Raises Superseded, ReplayMismatch.
 
-        `claim`: the row that has just been claimed, which says what is wanted.
+        `claim`: the row that has just been claimed, which says what is wanted; `seen`: what was read after that.
         """
-        identity, live = activation.identity, activation.live
-        with activation.runtime.database.read() as connection:
-            # The order is what makes this right without a snapshot. `wanted` first: whatever changes after it is seen
-            # before letting go. The journal last: a step that is settled in between leaves `attempts` and `timers` for
-            # the journal, and must not be missing from both, or it would be run again. The fence last too: who ends or
-            # restarts an instance takes its rows away.
-            held = claim or instances.peek(connection, id=identity.pk, fence=activation.fence)
-            if held is None:
-                raise Superseded
-            found = missed.read(connection, fence=activation.fence, id=identity.pk, run=identity.run, after=self.seq)
-            if found is None:
-                raise Superseded
-            rows, waiting, journal = found
+        live = activation.live
+        if claim is not None and seen is not None and seen.after == self.seq:
+            held, found = claim, seen
+        else:
+            held, found = _look(activation, claim, self.seq)
         self.wanted, self.status = held.wanted, InstanceStatus(held.status)
         self.to_be_undone = held.rollback is not None and not self.being_undone
         self.failed, self.remote = {}, {}
-        for row in rows:
+        for row in found.attempts:
             if row.state == AttemptState.FAILED:
                 error, config = decode(row.error), stored_config(row.config)
                 self.failed[row.key] = Failed(row.attempt, error, row.ended_at, config)
             else:
                 self.remote[row.key] = row
-        self.timers = {row.key: Waiting(row.key, row.kind, row.position, row.started_at, row.due_at) for row in waiting}
+        self.timers = {
+            row.key: Waiting(row.key, row.kind, row.position, row.started_at, row.due_at) for row in found.timers
+        }
         self._old_timers = frozenset(self.timers)
-        for row in journal:
+        for row in found.journal:
             self.seq = row.seq
             endings.answer(activation, entry_of(row))
         live.new.clear()
@@ -129,7 +123,7 @@ class Book:
                 self._forget(command.key)
             live.cancelled.clear()
         if live.new:
-            self._classify([c for c in live.new if c.key in live.outstanding], in_place or {})
+            self._classify([c for c in live.new.values() if c.key in live.outstanding], in_place or {})
             live.new.clear()
 
     def _classify(self, commands: Any, in_place: dict[str, Any]) -> None:
@@ -236,6 +230,21 @@ class Book:
         for key in keys:
             self.timers.pop(key, None)
         self._next_due = None
+
+
+def _look(activation: Activation, claim: Any, after: int) -> tuple[Any, missed.Missed]:
+    """What the instance's row says, and what there is to be read of it. Raises Superseded."""
+    identity, fence = activation.identity, activation.fence
+    with activation.runtime.database.read() as connection:
+        # The order is what makes this right without a snapshot. `wanted` first: whatever changes after it is seen before
+        # letting go. The journal last: a step that is settled in between leaves `attempts` and `timers` for the journal,
+        # and must not be missing from both, or it would be run again. The fence last too: who ends or restarts an
+        # instance takes its rows away.
+        held = claim or instances.peek(connection, id=identity.pk, fence=fence)
+        found = missed.read(connection, fence=fence, id=identity.pk, run=identity.run, after=after) if held else None
+    if found is None:
+        raise Superseded
+    return held, found
 
 
 def entry_of(row: Any) -> Entry:

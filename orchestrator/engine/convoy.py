@@ -7,6 +7,7 @@ A `def` body would hold up all of them, so an instance that comes to one is hand
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections import deque
@@ -17,7 +18,8 @@ import greenlet  # type: ignore[import-untyped]
 
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine.activation import advance, claim_free
+from orchestrator.engine.activation import advance
+from orchestrator.engine.claims import Taken, claim_free, take_all
 from orchestrator.engine.orders import Order, Report
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store import instances
@@ -37,9 +39,6 @@ LONG_S = 0.25
 GATHER_S = 0.001
 """How long to wait for the bodies of others once one has ended, to store what they have come to together."""
 
-Member = tuple[int, Any]
-"""An instance, and the row that has been claimed of it, if it has been."""
-
 
 def advance_among(runtime: Runtime, pk: int) -> None:
     """`advance` with an instance: alone where no other is worked on in this process, else in step with others.
@@ -53,17 +52,17 @@ def advance_among(runtime: Runtime, pk: int) -> None:
         alone = claim is None or claim.workflow in crowd.blocking
     if alone:
         with crowd.at_work():
-            advance(runtime, pk, claim)
+            advance(runtime, pk, Taken(pk, claim))
     else:
-        _go_along(runtime, [(pk, claim)])
+        _go_along(runtime, [Taken(pk, claim)])
 
 
 def advance_together(runtime: Runtime, pks: Iterable[int]) -> None:
     """`advance_among` with each of these instances."""
-    _go_along(runtime, [(pk, None) for pk in sorted(set(pks))])  # in order, so that two that share some wait in turn
+    _go_along(runtime, [Taken(pk) for pk in sorted(set(pks))])  # in order, so that two that share some wait in turn
 
 
-def _go_along(runtime: Runtime, members: Sequence[Member]) -> None:
+def _go_along(runtime: Runtime, members: Sequence[Taken]) -> None:
     crowd = runtime.crowd
     with crowd.lock:
         if crowd.open is not None and crowd.open.take_along(members):
@@ -125,6 +124,7 @@ class _Shared:
         self._runtime = runtime
         self._thread = threading.get_ident()
         self._rings: list[Ring] = []
+        self._changed: list[int] = []
         self._begun: list[tuple[Order, Callable[[Report], None]]] = []
         self.company = company
         self.database = SharedDatabase(runtime.database, _park)
@@ -134,6 +134,12 @@ class _Shared:
             self._rings += rings
         else:
             self._runtime.ring(*rings)
+
+    def changed(self, *pks: int) -> None:
+        if threading.get_ident() == self._thread:
+            self._changed += pks
+        else:
+            self._runtime.changed(*pks)
 
     def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
         self._begun += [(order, done) for order in orders]
@@ -148,22 +154,25 @@ class _Shared:
         if self._rings:
             rings, self._rings = self._rings, []
             self._runtime.ring(*rings)
+        if self._changed:
+            changed, self._changed = self._changed, []
+            self._runtime.changed(*changed)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
 
 
 class Convoy:
-    def __init__(self, runtime: Runtime, members: Sequence[Member]) -> None:
+    def __init__(self, runtime: Runtime, members: Sequence[Taken]) -> None:
         self._database = runtime.database
         self._runtime = runtime
         self._crowd = runtime.crowd
         self._company = Company(self, runtime)
-        self._backlog: deque[Member] = deque(members)
+        self._backlog: deque[Taken] = deque(members)
         """To be begun. Only with the lock of the crowd."""
         self._closed = False
         """Takes nobody along any more."""
-        self._round_at = monotonic()
+        self._moved_at = monotonic()
         self._rests = False
         self._gathers = True
         """Bodies have ended together lately."""
@@ -175,9 +184,9 @@ class Convoy:
 
     # --- with the lock of the crowd
 
-    def take_along(self, members: Sequence[Member]) -> bool:
+    def take_along(self, members: Sequence[Taken]) -> bool:
         """The caller has the lock of the crowd. False if there is no place for them here."""
-        held_up = not self._rests and monotonic() - self._round_at > LONG_S
+        held_up = not self._rests and monotonic() - self._moved_at > LONG_S
         if self._closed or held_up or len(self._backlog) + len(members) > BACKLOG:
             return False
         self._backlog.extend(members)
@@ -203,7 +212,7 @@ class Convoy:
         if self._crowd.open is self:
             self._crowd.open = None
 
-    def _begun(self) -> list[Member]:
+    def _begun(self) -> list[Taken]:
         """Those that have their first turn now."""
         if not self._backlog:
             return []
@@ -217,36 +226,52 @@ class Convoy:
         shared = _Shared(self._runtime, self._company)
         try:
             while not self._closes_with(0):
-                self._rests, self._round_at = False, monotonic()
+                self._rests, self._moved_at = False, monotonic()
                 self._round(shared)
         finally:
             with self._crowd.lock:
                 self._close()
-                left = [pk for pk, _ in self._backlog]
+                left = [taken.pk for taken in self._backlog]
             shared.tell()
             self._ring_for(left)
 
     def _round(self, shared: _Shared) -> None:
         begun = self._begun()
         if not self._runtime.may_start():
-            self._ring_for([pk for pk, claim in begun if claim is None])
-            begun = [(pk, claim) for pk, claim in begun if claim is not None]
-        for pk, claim in begun:
-            self._members += 1
-            self._going.append((greenlet.greenlet(_guarded(cast("Runtime", shared), pk, claim)), ()))
+            self._ring_for([taken.pk for taken in begun if taken.claim is None])
+            begun = [taken for taken in begun if taken.claim is not None]
+        self._begin(begun, cast("Runtime", shared))
         going, self._going = self._going, []
         for member, told in going:
             self._go_on(member, told)
         shared.begin()
+        self._moved_at = monotonic()
         if self._asking:
             asking, self._asking = self._asking, []
             answers = answer(self._database, [asked for _, asked in asking])
-            self._going = [(member, told) for (member, _), told in zip(asking, answers, strict=True)]
+            self._going += [(member, told) for (member, _), told in zip(asking, answers, strict=True)]
         shared.tell()
         self._look(wait=not (self._going or self._backlog))
 
+    def _begin(self, begun: Sequence[Taken], shared: Runtime) -> None:
+        """Several that have yet to be claimed are claimed together, and have their first turn after that."""
+        unclaimed = [taken.pk for taken in begun if taken.claim is None]
+        if len(unclaimed) > 1:
+            self._add(unclaimed, lambda: self._begin_each(take_all(shared, unclaimed), shared))
+            begun = [taken for taken in begun if taken.claim is not None]
+        self._begin_each(begun, shared)
+
+    def _begin_each(self, begun: Iterable[Taken], shared: Runtime) -> None:
+        for taken in begun:
+            self._add(taken.pk, functools.partial(advance, shared, taken.pk, taken))
+
+    def _add(self, whose: int | list[int], work: Callable[[], None]) -> None:
+        self._members += 1
+        self._going.append((greenlet.greenlet(_guarded(whose, work)), ()))
+
     def _go_on(self, member: Any, told: Any) -> None:
         """Until it asks for something, or has come to its end."""
+        self._moved_at = monotonic()
         asked = member.throw(told) if isinstance(told, BaseException) else member.switch(told)
         if member.dead:
             self._members -= 1
@@ -264,7 +289,7 @@ class Convoy:
             moments = [waiting.until for _, waiting in self._waiting if waiting.until is not None]
             self._rests = True
             self._company.arrived.wait(max(min(moments) - monotonic(), 0) if moments else None)
-            self._rests, self._round_at = False, monotonic()
+            self._rests, self._moved_at = False, monotonic()
         if wait:
             self._gather()
         still = []
@@ -301,15 +326,15 @@ def _park(asked: Asked | _Waiting) -> Any:
     return greenlet.getcurrent().parent.switch(asked)
 
 
-def _guarded(shared: Runtime, pk: int, claim: Any) -> Callable[[Any], None]:
+def _guarded(whose: int | list[int], work: Callable[[], None]) -> Callable[[Any], None]:
     """One that fails must not take the others along."""
 
-    def work(_: Any) -> None:
+    def guarded(_: Any) -> None:
         try:
-            advance(shared, pk, claim)
+            work()
         except DatabaseUnavailable as error:
-            log.warning("instance %r could not be advanced; it will be rung again: %s", pk, error)
+            log.warning("instance %r could not be advanced; it will be rung again: %s", whose, error)
         except Exception:
-            log.exception("instance %r could not be advanced; it will be rung again", pk)
+            log.exception("instance %r could not be advanced; it will be rung again", whose)
 
-    return work
+    return guarded

@@ -136,7 +136,7 @@ def see_off(activation: Activation) -> None:
     if hasattr(activation, "live"):
         activation.live.close()
     runtime.offers.drop(identity.pk, identity.run)
-    runtime.notifier.changed(identity.pk)
+    runtime.changed(identity.pk)
     let_next_in(activation)
 
 
@@ -173,7 +173,7 @@ def let_go(activation: Activation) -> bool:
         activation.sync()
         return False
     activation.keep_hot()
-    runtime.notifier.changed(identity.pk)
+    runtime.changed(identity.pk)
     if status not in slots.OCCUPYING:
         let_next_in(activation)
     if book.timers and not book.pausing:

@@ -138,7 +138,7 @@ def collect(activation: Activation, error: BaseException | None = None) -> NoRet
     activation.in_place.mark_detached()
     runtime.offers.drop(identity.pk, identity.run)
     activation.keep_hot()
-    runtime.notifier.changed(identity.pk)
+    runtime.changed(identity.pk)
     activation.in_place.leave()
 
 
@@ -173,7 +173,7 @@ def take_up(activation: Activation, definition: Definition) -> bool:
                 connection, id=identity.pk, fence=activation.fence, wanted=book.wanted, status=book.status, now=now  # noqa: B023
             )
         ):  # fmt: skip
-            runtime.notifier.changed(identity.pk)
+            runtime.changed(identity.pk)
             return False
         with runtime.database.read() as connection:
             held = instances.peek(connection, id=identity.pk, fence=activation.fence)
@@ -308,5 +308,5 @@ def _end(activation: Activation, plan: Plan, text: str | None) -> None:
     runtime.offers.drop(identity.pk, identity.run)
     if not ended:
         raise Superseded
-    runtime.notifier.changed(identity.pk)
+    runtime.changed(identity.pk)
     endings.let_next_in(activation)

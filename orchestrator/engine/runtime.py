@@ -84,6 +84,11 @@ class HotRuns:
             return None
         return hot
 
+    def seen(self, pk: int, run: int) -> int:
+        """Up to where the function that is kept of an instance knows the journal; 0 if there is none."""
+        hot = self._runs.get(pk)
+        return hot.seq if hot is not None and hot.run == run else 0
+
     def put(self, pk: int, hot: HotRun) -> None:
         if not hot.live.definition.is_async or self._limit == 0:
             hot.live.close()  # a greenlet can only go on in the thread it was made in
@@ -225,6 +230,10 @@ class Runtime:
     def ring(self, *rings: Ring) -> None:
         if rings:
             self.doorbell.ring(rings)
+
+    def changed(self, *pks: int) -> None:
+        """Tell those who watch these instances."""
+        self.notifier.changed(*pks)
 
     def _register(self, order: Order) -> None:
         self.running[id(order)] = order

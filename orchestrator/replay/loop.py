@@ -61,7 +61,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, timers: Timers, seed: int) -> None:
         self._timers = timers
-        self._ready: deque[events.Handle] = deque()
+        self._ready: deque[Any] = deque()
         self._closed = False
         self._number = seed
         self._tasks: weakref.WeakSet[DeterministicTask] = weakref.WeakSet()
@@ -76,11 +76,16 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         try:
             while ready:
                 handle = ready.popleft()
-                if not handle._cancelled:
-                    try:
-                        handle._run()
-                    except SystemExit:  # its task has ended with it, and the process is not the author's to end
-                        pass
+                if handle._cancelled:
+                    continue
+                try:  # as handle._run() does, which is called for every step
+                    handle._context.run(handle._callback, *handle._args)
+                except SystemExit:  # its task has ended with it, and the process is not the author's to end
+                    pass
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - as asyncio's own
+                    self.call_exception_handler({"message": f"a callback failed: {handle!r}", "exception": error})
         finally:
             events._set_running_loop(previous)
 

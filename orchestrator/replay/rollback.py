@@ -75,7 +75,7 @@ class RollbackRun:
     ) -> None:
         self.definition: Definition = function.definition
         self.outstanding: dict[str, Command] = {}
-        self.new: list[Command] = []
+        self.new: dict[str, Command] = {}
         self.cancelled: list[Command] = []
         self.outcome: Outcome | None = None
         self.closed = False
@@ -108,8 +108,7 @@ class RollbackRun:
             self.outcome = Outcome()
             return
         command = self._command(self._left.pop())
-        self.outstanding[command.key] = command
-        self.new.append(command)
+        self.outstanding[command.key] = self.new[command.key] = command
 
     def _command(self, step: Undo) -> RunStep:
         registered = self._function.to_undo.get(step_key(StepKind.DO, step.name, step.count))

@@ -39,6 +39,21 @@ class Outcome:
     error: BaseException | None = None
 
 
+class _Answer(asyncio.Future[Any]):
+    """What a command is awaited by. A callback that looks whether it was cancelled would cost more than all it does."""
+
+    def __init__(self, run: WorkflowRun, key: str) -> None:
+        super().__init__(loop=run.loop)
+        self._run = run
+        self._key = key
+
+    def cancel(self, msg: Any = None) -> bool:
+        if not super().cancel(msg):
+            return False
+        self._run.give_up(self._key)
+        return True
+
+
 class WorkflowRun:
     """Feed it with `deliver`, in the order the journal was written; then read `new`, `cancelled` and `outcome`.
 
@@ -63,8 +78,8 @@ class WorkflowRun:
         self._unreadable: Exception | None = None
         """Why a stream could not be read in `run`: no concern of the author's, whose code is to see what it saw before."""
         self.outstanding: dict[str, Command] = {}
-        self.new: list[Command] = []
-        """Commands issued since this was last emptied."""
+        self.new: dict[str, Command] = {}
+        """Commands issued since this was last emptied, without those that were answered since."""
         self.cancelled: list[Command] = []
         """Commands given up since this was last emptied."""
         self.outcome: Outcome | None = None
@@ -90,6 +105,7 @@ class WorkflowRun:
     def deliver(self, entry: Entry) -> None:
         """Answer a command. Raises ReplayMismatch if the code has not asked for what the journal says was asked for."""
         command = self.outstanding.pop(entry.key, None)
+        self.new.pop(entry.key, None)
         if command is None:
             if entry.key in self.given_up:
                 return
@@ -175,17 +191,18 @@ class WorkflowRun:
         _check_caller(self)
         count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
         self.asked += 1
-        return kind, step_key(kind, name, count), name, count, self.asked, asyncio.Future(loop=self.loop)
+        key = step_key(kind, name, count)
+        return kind, key, name, count, self.asked, _Answer(self, key)
 
     def _issue(self, command: Command) -> asyncio.Future[Any]:
-        self.outstanding[command.key] = command
-        self.new.append(command)
-        command.future.add_done_callback(lambda future: self._give_up(command) if future.cancelled() else None)
+        self.outstanding[command.key] = self.new[command.key] = command
         return command.future
 
-    def _give_up(self, command: Command) -> None:
-        if self.outstanding.pop(command.key, None) is not None:
-            self.given_up[command.key] = command
+    def give_up(self, key: str) -> None:
+        """Nobody waits for the answer to this command any more."""
+        command = self.outstanding.pop(key, None)
+        if command is not None:
+            self.given_up[key] = command
             self.cancelled.append(command)
 
     def _answer(self, command: Command, entry: Entry) -> None:

@@ -36,19 +36,27 @@ _INSERT_MANY = Statement(f"""
 """)
 
 # The one compare-and-set of design law 2: whoever's fence this returns may write, until the fence moves on.
+_CLAIMABLE = "holder IS NULL AND status IN ('queued', 'running', 'waiting', 'waitingForPause', 'rollingBack')"
 _CLAIM_ANY = """
     UPDATE @instances SET holder = :worker, fence = fence + 1, ring_at = NULL, rings = 0,
         status = CASE WHEN status IN ('waitingForPause', 'rollingBack') THEN status ELSE 'running' END, place = NULL,
         started_at = coalesce(started_at, :now), modified_at = :now
-    WHERE id = :id AND holder IS NULL
-        AND status IN ('queued', 'running', 'waiting', 'waitingForPause', 'rollingBack') {more}
+    WHERE {which}
     RETURNING id, workflow, instance_id, status, run, queue, fence, wanted, lost, params, trigger, created_at,
         started_at, rollback, version
 """
-_CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{more}", ""))
-_CLAIM = Statement(_CLAIM_ANY.replace("{more}", "AND place IS NULL"))
-_CLAIM_UNLIMITED = Statement(
-    _CLAIM_ANY.replace("{more}", "AND place IS NULL AND NOT (workflow IN :limited)"), "limited"
+_UNLIMITED = f"{_CLAIMABLE} AND place IS NULL AND NOT (workflow IN :limited)"
+_CLAIM_WITH_SLOT = Statement(_CLAIM_ANY.replace("{which}", f"id = :id AND {_CLAIMABLE}"))
+_CLAIM = Statement(_CLAIM_ANY.replace("{which}", f"id = :id AND {_CLAIMABLE} AND place IS NULL"))
+_CLAIM_UNLIMITED = Statement(_CLAIM_ANY.replace("{which}", f"id = :id AND {_UNLIMITED}"), "limited")
+_CLAIM_ALL = Statement(
+    f"""
+    WITH free AS {{materialized}} (
+        SELECT id FROM @instances WHERE id IN :ids AND {_UNLIMITED} ORDER BY id {{skip_locked}})
+    """
+    + _CLAIM_ANY.replace("{which}", "id IN (SELECT id FROM free)"),
+    "ids",
+    "limited",
 )
 _RELEASE = Statement("""
     UPDATE @instances SET holder = NULL, status = :status, ring_at = :ring_at, modified_at = :now,
@@ -221,6 +229,13 @@ def claim(
     if limited:
         return _CLAIM_UNLIMITED(connection, id=id, worker=worker, now=now, limited=list(limited)).one_or_none()
     return _CLAIM(connection, id=id, worker=worker, now=now).one_or_none()
+
+
+def claim_all(
+    connection: Connection, *, ids: Sequence[int], worker: str, now: int, limited: Collection[str]
+) -> Sequence[InstanceRow]:
+    """Claim those of these that nobody has, or is just about to change, and that need no slot."""
+    return _CLAIM_ALL(connection, ids=list(ids), worker=worker, now=now, limited=list(limited)).all()
 
 
 def release(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,9 +12,12 @@ from orchestrator import WorkflowEntrypoint
 from orchestrator.client import Instance
 from orchestrator.doorbell import Ring
 from orchestrator.engine import convoy, pump
+from orchestrator.engine.activation import LEAST_TURNS
 from orchestrator.engine.convoy import advance_together
 from orchestrator.engine.local import answer
-from orchestrator.errors import InstanceErrored
+from orchestrator.engine.supervisor import Supervisor
+from orchestrator.errors import DatabaseUnavailable, InstanceErrored
+from orchestrator.store import instances, missed
 from tests.engine.bench import Bench, Bodies
 
 MANY = 12
@@ -49,6 +53,18 @@ def sleeper(bodies: Bodies, colour: str = "async", *, plain: bool = False) -> ty
             return step.do("awake", bodies(f"awake {event.payload['n']}", lambda: event.payload["n"]))
 
     return PlainSleeper if plain else Sleeper
+
+
+def counting(bodies: Bodies) -> type[WorkflowEntrypoint[Any]]:
+    """Has a step before its sleep."""
+
+    class Counting(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            before = await step.do("before", bodies("before"))
+            await step.sleep("nap", "1 hour")
+            return [before, event.payload["n"]]
+
+    return Counting
 
 
 def asleep(bench: Bench, workflow: type[WorkflowEntrypoint[Any]], **more: Any) -> list[Instance]:
@@ -125,6 +141,102 @@ def test_each_comes_to_its_own_end(bench: Bench, bodies: Bodies) -> None:
     assert sorted(bodies.ran) == ["awake 0", "awake 3"]
 
 
+def test_those_of_one_message_are_claimed_and_read_together(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+
+    def alone(*_: Any, **__: Any) -> Any:
+        raise AssertionError("claimed or read alone")
+
+    monkeypatch.setattr(instances, "claim", alone)
+    monkeypatch.setattr(missed, "read", alone)
+    answer(bench.runtime, ring)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_what_comes_after_they_were_read_together_is_heard(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    together = missed.read_all
+
+    def then(*args: Any) -> Any:
+        found = together(*args)
+        naps[1].pause()
+        naps[2].terminate()
+        naps[3].restart()
+        return found
+
+    monkeypatch.setattr(missed, "read_all", then)
+    answer(bench.runtime, ring)
+    bench.work()
+    assert [nap.status().status for nap in naps[:4]] == ["complete", "paused", "terminated", "waiting"]
+    assert naps[4].result(timeout=0) == 4
+    naps[1].resume()
+    bench.after("1 hour")
+    assert [naps[n].result(timeout=0) for n in (1, 3)] == [1, 3]
+    assert sorted(bodies.ran) == sorted(f"awake {n}" for n in range(MANY) if n != 2)
+
+
+def test_where_they_can_not_be_read_together_each_reads_for_itself(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+
+    def away(*_: Any) -> Any:
+        raise DatabaseUnavailable("gone for a moment")
+
+    monkeypatch.setattr(missed, "read_all", away)
+    answer(bench.runtime, ring)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_one_that_went_on_here_since_it_was_read_is_read_anew(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function that was kept of it is gone by the time it is taken up: what it would have missed is not enough."""
+    naps = asleep(bench, counting(bodies))
+    (ring,) = due(bench)
+    together = missed.read_all
+
+    def then(*args: Any) -> Any:
+        found = together(*args)
+        bench.runtime.hot.take(naps[2]._pk, 1)
+        return found
+
+    monkeypatch.setattr(missed, "read_all", then)
+    answer(bench.runtime, ring)
+    assert [nap.result(timeout=0) for nap in naps] == [["before", n] for n in range(MANY)]
+
+
+@pytest.mark.parametrize("budget_ms", [0, 1000])
+def test_those_that_go_on_together_are_not_handed_back_for_the_time_the_others_took(
+    make_bench: Callable[..., Bench], bodies: Bodies, budget_ms: int
+) -> None:
+    bench = make_bench(budget_ms=budget_ms)
+    steps = LEAST_TURNS + 2
+
+    class Counting(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> int:
+            async def one() -> int:
+                return 1
+
+            return sum([await step.do("one", one) for _ in range(steps)])
+
+    made = [bench.create(Counting) for _ in range(MANY)]
+    messages(bench)
+    bench.create(Counting)  # waits for its turn
+    advance_together(bench.runtime, [instance._pk for instance in made])
+    ran = [row.n for row in bench.rows("SELECT count(*) AS n FROM @steps GROUP BY instance_id")]
+    assert ran == [steps if budget_ms else LEAST_TURNS] * MANY
+    bench.work()
+    assert [instance.result(timeout=0) for instance in made] == [steps] * MANY
+
+
 def test_a_message_that_is_lost_loses_nothing(bench: Bench, bodies: Bodies) -> None:
     naps = asleep(bench, sleeper(bodies))
     assert len(due(bench)) == 1  # and nobody has heard it
@@ -177,16 +289,18 @@ def test_one_that_can_not_be_advanced_does_not_take_the_others_along(
 ) -> None:
     naps = asleep(bench, sleeper(bodies))
     (ring,) = due(bench)
-    advance, broken = convoy.advance, naps[5]._pk
+    advance, broken, supervisor = convoy.advance, naps[5]._pk, Supervisor(bench.runtime)
 
-    def fails_once(runtime: Any, pk: int, claim: Any) -> None:
+    def fails_once(runtime: Any, pk: int, taken: Any) -> None:
         if pk == broken:
             raise RuntimeError("a fault of ours")
-        advance(runtime, pk, claim)
+        advance(runtime, pk, taken)
 
     monkeypatch.setattr(convoy, "advance", fails_once)
     advance_together(bench.runtime, (ring.instance_pk, *ring.others))
     assert [nap.status().status for nap in naps].count("complete") == MANY - 1
     monkeypatch.undo()
+    for _ in range(2):  # it was claimed with the others, and nobody works on it
+        supervisor.beat()
     bench.after(bench.settings.grace_ms)
     assert naps[5].result(timeout=0) == 5

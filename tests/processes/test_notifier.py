@@ -27,6 +27,19 @@ def test_a_watcher_of_one_instance_after_another_keeps_its_connection(valkey_url
         until(lambda: redis.pubsub_channels("test:changed:*") == ["test:changed:11"], "the others are left")
 
 
+def test_who_watches_one_of_many_that_have_changed_hears_of_it(valkey_url: str) -> None:
+    told, heard = RedisNotifier(valkey_url, "test"), []
+    with Redis.from_url(valkey_url, decode_responses=True) as redis, redis.pubsub() as watching:
+        watching.psubscribe("test:changed:*")
+        assert watching.get_message(timeout=30)["type"] == "psubscribe"
+        told.changed()
+        told.changed(7, 8)
+        told.changed(9)
+        for _ in range(3):
+            heard.append(watching.get_message(timeout=30)["channel"])
+    assert heard == ["test:changed:7", "test:changed:8", "test:changed:9"]
+
+
 def test_a_change_of_the_one_before_wakes_nobody_and_of_this_one_at_once(valkey_url: str) -> None:
     notifier, told = RedisNotifier(valkey_url, "test"), RedisNotifier(valkey_url, "test")
     took_s: list[float] = []

@@ -169,7 +169,7 @@ class Play:
         return self.run.now_ms() + after_ms
 
     def _note(self) -> None:
-        for command in self.run.new:
+        for command in self.run.new.values():
             self._by_key[command.key] = command
             self.asked.append(_described(command))
         self.given_up += [str(command) for command in self.run.cancelled]

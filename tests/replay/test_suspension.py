@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.replay.journal import Entry
 from tests.replay.play import Play
 
 
@@ -122,7 +123,7 @@ def test_a_run_that_is_put_away_asks_for_nothing_more() -> None:
 
     play = Play(program)
     play.run.close()
-    assert play.run.new == []
+    assert play.run.new == {}
     assert play.run.outcome is None
     assert play.waits_for == ["do 'a-1'", "do 'b-1'"]
 
@@ -173,7 +174,7 @@ def test_blocking_functions_are_put_away_with_all_of_their_branches() -> None:
     assert play.waits_for == ["do 'a-1'", "do 'b-1'"]
     play.run.close()
     assert log == ["b", "a", "run"]
-    assert play.run.new == []
+    assert play.run.new == {}
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -218,3 +219,18 @@ def test_nothing_stays_in_the_list_of_all_tasks_that_asyncio_keeps() -> None:
     play = Play(program)
     assert len(play.waits_for) == 50
     assert asyncio.all_tasks(loops[0]) == set()
+
+
+def test_what_was_asked_for_and_answered_is_not_kept() -> None:
+    async def program(event: Any, step: Any) -> None:
+        for _ in range(5):
+            await step.do("a", one)
+
+    play = Play(program)
+    asked = []
+    while play.run.outcome is None:
+        (command,) = play.run.outstanding.values()
+        asked.append(command)
+        play.run.deliver(Entry(command.key, command.position, 1, "1"))
+        assert asked[-1].key not in play.run.new
+    assert len(asked) == 5

@@ -38,6 +38,30 @@ def test_the_fence_grows_with_each_claim_and_the_beginning_stays(store: Store) -
         assert store(instances.release, id=pk, fence=fence, wanted=claim.wanted, status="waiting", now=store.now)
 
 
+def test_of_many_only_those_that_nobody_has_are_claimed_together(store: Store) -> None:
+    free, other, held, done, lined, limited = (store.instance() for _ in range(6))
+    store(instances.claim, id=held, worker="w1", now=store.now)
+    store(instances.set_status, done, "complete", now=store.now)
+    store.database.transaction(
+        lambda connection: connection.exec_driver_sql(f"UPDATE orchestrator_instances SET place = 1 WHERE id = {lined}")
+    )
+    store.database.transaction(
+        lambda connection: connection.exec_driver_sql(
+            f"UPDATE orchestrator_instances SET workflow = 'few' WHERE id = {limited}"
+        )
+    )
+    ids = [limited, other, held, done, lined, free, 10**9]
+
+    def claimed(limits: tuple[str, ...]) -> dict[int, int]:
+        rows = store(instances.claim_all, ids=ids, worker="w2", now=store.now, limited=limits)
+        return {row.id: row.fence for row in rows}
+
+    assert claimed(("few", "orders")) == {}
+    assert claimed(("few",)) == {free: 1, other: 1}
+    assert claimed(()) == {limited: 1}
+    assert [store.row(pk).holder for pk in (free, other, held, limited)] == ["w2", "w2", "w1", "w2"]
+
+
 @pytest.mark.parametrize("status", ["paused", "complete", "errored", "terminated"])
 def test_what_is_paused_or_has_ended_can_not_be_claimed(store: Store, status: str) -> None:
     pk = store.instance()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from orchestrator.store import instances, missed, steps
+from orchestrator.store import attempts, instances, missed, steps, timers
 from orchestrator.store.database import Database
 from tests.store.conftest import Store
 
@@ -116,7 +116,7 @@ def test_a_holder_reads_the_journal_and_hears_whether_it_still_is_one(store: Sto
 
     def journal(after: int) -> Any:
         found = store(missed.read, fence=fence, id=pk, run=1, after=after)
-        return found and found[2]
+        return found and found.journal
 
     assert journal(0) == []
     store(steps.insert_fenced, fence, [line(pk, "a"), line(pk, "b", 2)])
@@ -126,3 +126,36 @@ def test_a_holder_reads_the_journal_and_hears_whether_it_still_is_one(store: Sto
     assert journal(second.seq) == []
     store(instances.terminate, pk, now=1, keep_ms=1)
     assert journal(0) is None
+
+
+def test_many_are_read_as_one_is(store: Store) -> None:
+    claims = [store.claimed() for _ in range(3)]
+    for pk, fence in claims:
+        store(steps.insert_fenced, fence, [line(pk, "a"), line(pk, "b", 2)])
+    (first, _), (second, _), (third, _) = claims
+    timer = {"key": "t", "kind": "sleep", "position": 3, "queue": "default", "started_at": 1, "due_at": 2, "ring_at": 2}
+    store(timers.insert, [{**timer, "instance_id": second}])
+    attempt = dict.fromkeys(("worker", "config", "deadline_at", "ended_at", "ring_at", "error"))
+    attempt |= {
+        "run": 1,
+        "key": "c",
+        "position": 4,
+        "attempt": 1,
+        "state": "ready",
+        "queue": "default",
+        "started_at": 1,
+    }
+    store(attempts.insert, [{**attempt, "instance_id": third, "run": run} for run in (1, 2)])
+
+    def read(pk: int, fence: int, after: int) -> list[Any]:
+        found = store(missed.read, id=pk, fence=fence, run=1, after=after)
+        return [found.after, *([row[-3:] for row in rows] for rows in found[1:])]
+
+    seen = store(missed.read, id=first, fence=claims[0][1], run=1, after=0).journal[0].seq
+    asked = [(pk, fence, seen if pk == first else 0) for pk, fence in claims]
+    found = store(missed.read_all, asked)
+    assert {pk: [m.after, *([row[-3:] for row in rows] for rows in m[1:])] for pk, m in found.items()} == {
+        pk: read(pk, fence, after) for pk, fence, after in asked
+    }
+    assert [len(found[first].journal), len(found[second].timers), len(found[third].attempts)] == [1, 1, 1]
+    assert store(missed.read_all, [(first, claims[0][1] + 1, 0), (second, claims[1][1], 0)]).keys() == {second}

@@ -1,0 +1,65 @@
+"""Takes instances that nobody has: one, or many at once with what there is to be read of them; it drives none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from orchestrator.engine import publishing
+from orchestrator.errors import DatabaseUnavailable
+from orchestrator.store import instances, missed
+
+if TYPE_CHECKING:
+    from orchestrator.engine.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An instance to go on with, and what is there of it already, if anything is."""
+
+    pk: int
+    claim: Any = None
+    """Its row, if this worker has just claimed it."""
+    missed: missed.Missed | None = None
+    """What was read of it after that."""
+
+
+def claim_free(runtime: Runtime, pk: int) -> Any:
+    """Claim an instance that nobody has and that needs no slot: its row; None if it can't be had like that."""
+    now, worker, limited = runtime.clock.now_ms(), runtime.worker_id, runtime.limited
+    if runtime.settings.events_url is None:
+        return runtime.database.statement(lambda c: instances.claim(c, id=pk, worker=worker, now=now, limited=limited))
+
+    def work(connection: Connection) -> Any:
+        claim = instances.claim(connection, id=pk, worker=worker, now=now, limited=limited)
+        if claim is not None and claim.started_at == now:
+            publishing.note(runtime.settings, connection, pk, publishing.STARTED, now)
+        return claim
+
+    return runtime.database.transaction(work)
+
+
+def take_all(runtime: Runtime, pks: Sequence[int]) -> list[Taken]:
+    """All of them in their order, those that could be had at once with what they have missed: the others are to be tried
+    one by one. Raises DatabaseUnavailable, after which some may be held by this worker; its supervisor sees to them.
+    """
+    if len(pks) < 2 or runtime.settings.events_url is not None:
+        return [Taken(pk) for pk in pks]
+    now, worker, limited = runtime.clock.now_ms(), runtime.worker_id, runtime.limited
+    rows = runtime.database.statement(
+        lambda c: instances.claim_all(c, ids=pks, worker=worker, now=now, limited=limited)
+    )
+    claims = {row.id: row for row in rows}
+    # A new instance has missed nothing.
+    woken = [(row.id, row.fence, runtime.hot.seen(row.id, row.run)) for row in rows if row.fence > 1]
+    found: dict[int, missed.Missed] = {}
+    if woken:
+        try:
+            with runtime.database.read() as connection:
+                found = missed.read_all(connection, woken)
+        except DatabaseUnavailable:
+            pass  # each reads for itself, and is handed back if it can't
+    return [Taken(pk, claims.get(pk), found.get(pk)) for pk in pks]
