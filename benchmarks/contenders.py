@@ -153,7 +153,7 @@ CONTENDERS = {
         Contender(
             "ours postgres x2",
             f"{_PG}; {_AOF}; two worker processes of 8 slots",
-            ("many", "many_def", "fan_def", "nap"),
+            ("many", "many_def", "fan_def", "timers", "nap"),
             _engine(_ours_postgres(2)),
         ),
         Contender("dbos postgres", f"{_PG}; one process, the client in it", _DBOS, _engine(_dbos_postgres)),
@@ -166,7 +166,7 @@ CONTENDERS = {
         Contender(
             "celery x2",
             f"{_AOF}; acks_late, results in the same Valkey; threads pool, two processes of 8 slots",
-            ("many", "nap"),
+            ("many", "timers", "nap"),
             _engine(_celery(2)),
         ),
         Contender("restate", "RocksDB WAL with fsync, which is how it comes", _ALONE, _engine(_restate)),

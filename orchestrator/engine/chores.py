@@ -7,6 +7,7 @@ import threading
 
 from orchestrator.engine import housekeeping, publishing, rollups
 from orchestrator.engine.runtime import Runtime
+from orchestrator.store import agenda
 
 log = logging.getLogger(__name__)
 
@@ -43,8 +44,10 @@ class Chores:
 
 def do(runtime: Runtime) -> bool:
     """One round. Whether there is more to do at once."""
-    more = rollups.count_some(runtime.database, runtime.worker_id) > 0
-    more = housekeeping.tidy(runtime) or more
+    with runtime.database.read() as connection:
+        due = agenda.housework(connection)
+    more = due.ended is not None and rollups.count_some(runtime.database, runtime.worker_id) > 0
+    more = housekeeping.tidy(runtime, due) or more
     if runtime.publisher is None:
         return more
     published = publishing.publish_some(runtime.database, runtime.settings, runtime.publisher, runtime.worker_id)

@@ -8,6 +8,7 @@ from orchestrator.engine import jobs
 from orchestrator.engine.admission import Desk
 from orchestrator.engine.runtime import Runtime
 from orchestrator.store import access, agenda, answers, instances, removals, rollups
+from orchestrator.store.driver import Row
 
 BATCH = 100
 """Instances to remove in one transaction."""
@@ -15,11 +16,12 @@ ROWS = 2000
 """Rows to delete in one transaction: few enough that nobody who works waits for it noticeably."""
 
 
-def tidy(runtime: Runtime) -> bool:
-    """One round. Whether there is more to do at once."""
+def tidy(runtime: Runtime, due: Row | None = None) -> bool:
+    """One round. Whether there is more to do at once. `due`: what the agenda says, if it has been asked."""
     database, now = runtime.database, runtime.clock.now_ms()
-    with database.read() as connection:
-        due = agenda.housework(connection)
+    if due is None:
+        with database.read() as connection:
+            due = agenda.housework(connection)
     more = False
     if due.jobs is not None and due.jobs <= now:
         more = jobs.go_on(Desk(database, runtime.settings, runtime.doorbell, runtime.notifier))

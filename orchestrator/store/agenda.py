@@ -26,7 +26,8 @@ _HOUSEWORK = Statement("""
         (SELECT min(run_at) FROM @jobs) AS jobs,
         (SELECT min(hour) FROM @rollups) AS numbers,
         (SELECT min(at) FROM @answers) AS answers,
-        (SELECT at FROM @audit ORDER BY id LIMIT 1) AS audit
+        (SELECT at FROM @audit ORDER BY id LIMIT 1) AS audit,
+        (SELECT 1 FROM @ended LIMIT 1) AS ended
 """)
 
 
@@ -37,5 +38,6 @@ def upcoming(connection: Connection) -> Row:
 
 def housework(connection: Connection) -> Row:
     """When the next ended instance may go (epoch ms), whether gone ones have left something, when a job goes on, the
-    oldest hour there are numbers of, and when the oldest stored answer and the oldest entry of the log of changes are of."""
+    oldest hour there are numbers of, when the oldest stored answer and the oldest entry of the log of changes are of, and
+    whether runs have ended that are to be counted."""
     return _HOUSEWORK(connection).one()
