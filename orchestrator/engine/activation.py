@@ -132,7 +132,7 @@ class Activation:
                 if commit(self, reports):
                     return
                 turns += 1
-                if monotonic() > spent_at and (turns >= LEAST_TURNS or not self._has_company):
+                if monotonic() > spent_at and (turns >= LEAST_TURNS or not self._goes_along):
                     if self._others_wait():
                         self._yield()
                         return
@@ -265,7 +265,13 @@ class Activation:
         return (self.helping or self.book.has_sync) and self._has_company
 
     @property
+    def _goes_along(self) -> bool:
+        company = self.runtime.company
+        return company is not None and company.is_here
+
+    @property
     def _has_company(self) -> bool:
+        """Whether others are on this thread. If not, none will join."""
         company = self.runtime.company
         return company is not None and company.others
 

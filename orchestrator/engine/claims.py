@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from orchestrator.store import instances, missed
 
 if TYPE_CHECKING:
     from orchestrator.engine.runtime import Runtime
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +58,15 @@ def take_all(runtime: Runtime, pks: Sequence[int]) -> list[Taken]:
     claims = {row.id: row for row in rows}
     # A new instance has missed nothing.
     woken = [(row.id, row.fence, runtime.hot.seen(row.id, row.run)) for row in rows if row.fence > 1]
+    runtime.taken.update((row.id, row.fence) for row in rows)
     found: dict[int, missed.Missed] = {}
     if woken:
         try:
             with runtime.database.read() as connection:
                 found = missed.read_all(connection, woken)
-        except DatabaseUnavailable:
-            pass  # each reads for itself, and is handed back if it can't
-    return [Taken(pk, claims.get(pk), found.get(pk)) for pk in pks]
+        except DatabaseUnavailable as error:
+            log.info("each instance reads for itself, and is handed back if it can't: %s", error)
+        except Exception:
+            log.exception("what %d instances have missed could not be read at once; each reads for itself", len(woken))
+    # One that is given twice is claimed once: for the second it is held by somebody, as if that were another worker.
+    return [Taken(pk, claims.pop(pk, None), found.pop(pk, None)) for pk in pks]

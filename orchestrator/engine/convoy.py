@@ -98,6 +98,11 @@ class Company:
         """Whether there are any. If not, none will join."""
         return not self._convoy.stays_alone()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether there are any now. Others may still join."""
+        return self._convoy.has_several
+
     def tell(self) -> None:
         """Something has come for one of them; from any thread. Bodies that end together tell of it once."""
         if self._telling or self.arrived.is_set():
@@ -177,6 +182,8 @@ class Convoy:
         self._gathers = True
         """Bodies have ended together lately."""
         self._members = 0
+        self._being_taken = 0
+        """How many are claimed just now, to have their first turn after that."""
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
         self._asking: list[tuple[Any, Asked]] = []
@@ -192,6 +199,10 @@ class Convoy:
         self._backlog.extend(members)
         self._company.arrived.set()
         return True
+
+    @property
+    def has_several(self) -> bool:
+        return self._members > 1 or bool(self._backlog)
 
     def stays_alone(self) -> bool:
         """Whether there is one member, which has the thread for itself from now on."""
@@ -217,7 +228,7 @@ class Convoy:
         if not self._backlog:
             return []
         with self._crowd.lock:
-            room = max(AT_ONCE - len(self._going), 0)
+            room = max(AT_ONCE - len(self._going) - self._being_taken, 0)
             return [self._backlog.popleft() for _ in range(min(room, len(self._backlog)))]
 
     # --- on its thread
@@ -257,13 +268,21 @@ class Convoy:
         """Several that have yet to be claimed are claimed together, and have their first turn after that."""
         unclaimed = [taken.pk for taken in begun if taken.claim is None]
         if len(unclaimed) > 1:
-            self._add(unclaimed, lambda: self._begin_each(take_all(shared, unclaimed), shared))
+            self._being_taken += len(unclaimed)
+            self._add(unclaimed, lambda: self._take_all(unclaimed, shared))
             begun = [taken for taken in begun if taken.claim is not None]
         self._begin_each(begun, shared)
 
+    def _take_all(self, unclaimed: list[int], shared: Runtime) -> None:
+        try:
+            taken = take_all(shared, unclaimed)
+        finally:
+            self._being_taken -= len(unclaimed)
+        self._begin_each(taken, shared)
+
     def _begin_each(self, begun: Iterable[Taken], shared: Runtime) -> None:
         for taken in begun:
-            self._add(taken.pk, functools.partial(advance, shared, taken.pk, taken))
+            self._add(taken.pk, functools.partial(_advance, shared, taken))
 
     def _add(self, whose: int | list[int], work: Callable[[], None]) -> None:
         self._members += 1
@@ -324,6 +343,14 @@ class Convoy:
 def _park(asked: Asked | _Waiting) -> Any:
     """Give the others their turn; what this one is told when it goes on."""
     return greenlet.getcurrent().parent.switch(asked)
+
+
+def _advance(shared: Runtime, taken: Taken) -> None:
+    try:
+        advance(shared, taken.pk, taken)
+    finally:
+        if taken.claim is not None:
+            shared.taken.discard((taken.pk, taken.claim.fence))
 
 
 def _guarded(whose: int | list[int], work: Callable[[], None]) -> Callable[[Any], None]:

@@ -243,7 +243,7 @@ class Supervisor:
                 runtime.bodies.cancel(
                     order.task
                 )  # terminated, restarted or timed out meanwhile: nobody hears its report
-        claims -= {(pk, activation.fence) for pk, activation in list(runtime.holding.items())}
+        claims -= {(pk, activation.fence) for pk, activation in list(runtime.holding.items())} | set(runtime.taken)
         rows -= runtime.rows.ids()
         for pk, fence in claims & self._unknown_claims:
             log.warning("the claim of instance %d stands in this worker's name without a reason; giving it back", pk)

@@ -100,7 +100,7 @@ class Database:
                 yield connection
             finally:
                 if not connection.invalidated:
-                    execute(connection, "ROLLBACK", ())
+                    execute(connection, "COMMIT", ())  # a ROLLBACK makes psycopg forget what it has prepared
 
     def transaction(self, work: Callable[[Connection], T]) -> T:
         """Run `work` in one transaction that is durable when this returns. It must only touch the database.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from orchestrator.client import Instance
 from orchestrator.doorbell import Ring
 from orchestrator.engine import convoy, pump
 from orchestrator.engine.activation import LEAST_TURNS
+from orchestrator.engine.claims import Taken
 from orchestrator.engine.convoy import advance_together
 from orchestrator.engine.local import answer
 from orchestrator.engine.supervisor import Supervisor
@@ -211,6 +212,87 @@ def test_one_that_went_on_here_since_it_was_read_is_read_anew(
     monkeypatch.setattr(missed, "read_all", then)
     answer(bench.runtime, ring)
     assert [nap.result(timeout=0) for nap in naps] == [["before", n] for n in range(MANY)]
+
+
+def drive(bench: Bench, members: Sequence[Instance]) -> None:
+    """A convoy on this thread, which others may join as they like."""
+    with bench.runtime.crowd.at_work():
+        convoy.Convoy(bench.runtime, [Taken(instance._pk) for instance in members]).run()
+
+
+def test_one_that_was_rung_for_twice_is_begun_once(bench: Bench, bodies: Bodies) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    due(bench)
+    drive(bench, [*naps, *naps])
+    bench.settle()
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+    assert sorted(bodies.ran) == sorted(f"awake {n}" for n in range(MANY))
+
+
+def test_what_is_just_being_taken_is_not_taken_for_forgotten(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    supervisor, together = Supervisor(bench.runtime), missed.read_all
+
+    def slowly(*args: Any) -> Any:
+        for _ in range(3):
+            supervisor.beat()
+        return together(*args)
+
+    monkeypatch.setattr(missed, "read_all", slowly)
+    answer(bench.runtime, ring)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+    assert {row.fence for row in bench.rows("SELECT fence FROM @instances")} == {2}
+    assert bench.runtime.taken == set()
+
+
+def test_no_more_are_taken_than_may_go_on_at_once(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    due(bench)
+    under_way, most, take_all = [0], [0], convoy.take_all
+
+    def counted(runtime: Any, pks: Any) -> Any:
+        under_way[0] += len(pks)
+        most[0] = max(most[0], under_way[0])
+        taken = take_all(runtime, pks)
+        under_way[0] -= len(pks)
+        return taken
+
+    monkeypatch.setattr(convoy, "take_all", counted)
+    monkeypatch.setattr(convoy, "AT_ONCE", 4)
+    drive(bench, naps)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+    assert most == [4]
+
+
+def test_one_that_is_left_alone_for_a_while_keeps_its_convoy_open(
+    make_bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = make_bench(budget_ms=0)
+    closed_with: list[int] = []
+    close = convoy.Convoy._close
+
+    def noted(self: Any) -> None:
+        closed_with.append(self._members)
+        close(self)
+
+    class Counting(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> int:
+            async def one() -> int:
+                return 1
+
+            return sum([await step.do("one", one) for _ in range(3)])
+
+    monkeypatch.setattr(convoy.Convoy, "_close", noted)
+    alone = bench.create(Counting)
+    drive(bench, [alone])
+    bench.work()
+    assert alone.result(timeout=0) == 3
+    assert set(closed_with) == {0}
 
 
 @pytest.mark.parametrize("budget_ms", [0, 1000])
