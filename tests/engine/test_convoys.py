@@ -68,6 +68,19 @@ def counting(bodies: Bodies) -> type[WorkflowEntrypoint[Any]]:
     return Counting
 
 
+def stepping(steps: int) -> type[WorkflowEntrypoint[Any]]:
+    """Has so many steps, one after another."""
+
+    class Stepping(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> int:
+            async def one() -> int:
+                return 1
+
+            return sum([await step.do("one", one) for _ in range(steps)])
+
+    return Stepping
+
+
 def asleep(bench: Bench, workflow: type[WorkflowEntrypoint[Any]], **more: Any) -> list[Instance]:
     found = [bench.create(workflow, {"n": n, **more}) for n in range(MANY)]
     bench.work()
@@ -157,21 +170,30 @@ def test_those_of_one_message_are_claimed_and_read_together(
     assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
 
 
+def once_read_together(monkeypatch: pytest.MonkeyPatch, then: Callable[[], object]) -> None:
+    """Something happens after they were read together, before any of them goes on."""
+    together = missed.read_all
+
+    def read_all(*args: Any) -> Any:
+        found = together(*args)
+        then()
+        return found
+
+    monkeypatch.setattr(missed, "read_all", read_all)
+
+
 def test_what_comes_after_they_were_read_together_is_heard(
     bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     naps = asleep(bench, sleeper(bodies))
     (ring,) = due(bench)
-    together = missed.read_all
 
-    def then(*args: Any) -> Any:
-        found = together(*args)
+    def then() -> None:
         naps[1].pause()
         naps[2].terminate()
         naps[3].restart()
-        return found
 
-    monkeypatch.setattr(missed, "read_all", then)
+    once_read_together(monkeypatch, then)
     answer(bench.runtime, ring)
     bench.work()
     assert [nap.status().status for nap in naps[:4]] == ["complete", "paused", "terminated", "waiting"]
@@ -202,14 +224,7 @@ def test_one_that_went_on_here_since_it_was_read_is_read_anew(
     """The function that was kept of it is gone by the time it is taken up: what it would have missed is not enough."""
     naps = asleep(bench, counting(bodies))
     (ring,) = due(bench)
-    together = missed.read_all
-
-    def then(*args: Any) -> Any:
-        found = together(*args)
-        bench.runtime.hot.take(naps[2]._pk, 1)
-        return found
-
-    monkeypatch.setattr(missed, "read_all", then)
+    once_read_together(monkeypatch, lambda: bench.runtime.hot.take(naps[2]._pk, 1))
     answer(bench.runtime, ring)
     assert [nap.result(timeout=0) for nap in naps] == [["before", n] for n in range(MANY)]
 
@@ -280,15 +295,8 @@ def test_one_that_is_left_alone_for_a_while_keeps_its_convoy_open(
         closed_with.append(self._members)
         close(self)
 
-    class Counting(WorkflowEntrypoint):
-        async def run(self, event: Any, step: Any) -> int:
-            async def one() -> int:
-                return 1
-
-            return sum([await step.do("one", one) for _ in range(3)])
-
     monkeypatch.setattr(convoy.Convoy, "_close", noted)
-    alone = bench.create(Counting)
+    alone = bench.create(stepping(3))
     drive(bench, [alone])
     bench.work()
     assert alone.result(timeout=0) == 3
@@ -302,16 +310,10 @@ def test_those_that_go_on_together_are_not_handed_back_for_the_time_the_others_t
     bench = make_bench(budget_ms=budget_ms)
     steps = LEAST_TURNS + 2
 
-    class Counting(WorkflowEntrypoint):
-        async def run(self, event: Any, step: Any) -> int:
-            async def one() -> int:
-                return 1
-
-            return sum([await step.do("one", one) for _ in range(steps)])
-
-    made = [bench.create(Counting) for _ in range(MANY)]
+    workflow = stepping(steps)
+    made = [bench.create(workflow) for _ in range(MANY)]
     messages(bench)
-    bench.create(Counting)  # waits for its turn
+    bench.create(workflow)  # waits for its turn
     advance_together(bench.runtime, [instance._pk for instance in made])
     ran = [row.n for row in bench.rows("SELECT count(*) AS n FROM @steps GROUP BY instance_id")]
     assert ran == [steps if budget_ms else LEAST_TURNS] * MANY
