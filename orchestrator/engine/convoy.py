@@ -107,7 +107,7 @@ class Company:
         """Something has come for one of them; from any thread. Bodies that end together tell of it once."""
         if self._telling or self.arrived.is_set():
             return
-        if self._bodies.is_here:
+        if self._bodies.is_at_home:
             self._telling = True
             self._bodies.soon(self._tell)
         else:
@@ -146,7 +146,7 @@ class _Shared:
         else:
             self._runtime.changed(*pks)
 
-    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
+    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None], *, will_wait: bool = False) -> None:
         self._begun += [(order, done) for order in orders]
 
     def begin(self) -> None:

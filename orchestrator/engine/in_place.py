@@ -77,7 +77,13 @@ class InPlace(dict[str, Order]):
 
     def start(self, orders: list[Order]) -> None:
         """Start `async def` bodies; they report here as long as the claim lasts, and for themselves after."""
-        self._runtime.start_async(orders, self._reported)
+        self._runtime.start_async(orders, self._reported, will_wait=self._waits_for_one)
+
+    @property
+    def _waits_for_one(self) -> bool:
+        """Whether this thread has nothing to do but wait for one body."""
+        activation = self._activation
+        return len(self) == 1 and self._runtime.company is None and not (activation.helping or activation.book.has_sync)
 
     def wait(self, timeout_s: float | None) -> list[Report]:
         """Reports of bodies that have ended meanwhile; none if something else is to be looked at. Raises Detached."""
@@ -86,6 +92,8 @@ class InPlace(dict[str, Order]):
         try:
             if company is not None:
                 company.wait(lambda: not self._reports.empty(), timeout_s)
+                timeout_s = 0
+            elif self._waits_for_one and self._runtime.bodies.wait(lambda: not self._reports.empty(), timeout_s):
                 timeout_s = 0
             first = self._reports.get(timeout=timeout_s)
         except queue.Empty:
@@ -148,6 +156,8 @@ class InPlace(dict[str, Order]):
         self._reports.put(report)
         if (company := self._runtime.company) is not None:
             company.tell()
+        else:
+            self._runtime.bodies.look()
 
     def _unstored(self, ended: list[tuple[Report, HeldRow | None]]) -> list[Report]:
         """Those that are still this thread's to store: the supervisor did it for what had to wait for long."""

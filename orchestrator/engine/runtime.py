@@ -201,7 +201,9 @@ class Runtime:
     @property
     def idle(self) -> bool:
         """Whether no thread of this process is at work, so that it could take up what it is rung for."""
-        return not self.holding and all(order.task is not None for order in list(self.running.values()))
+        if self.holding or self.bodies.has_guest:
+            return False
+        return all(order.task is not None for order in list(self.running.values()))
 
     def may_have_claims(self) -> bool:
         """False when others may have taken this worker's claims by now."""
@@ -216,13 +218,17 @@ class Runtime:
         """Asked once, right before its body begins: an order with a row may have been taken back meanwhile."""
         return order.row is None or self.rows.begin(order.row)
 
-    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None]) -> None:
-        """Start `async def` bodies; `done` is told on their loop's thread what came of each."""
-        self.start_async_all([(order, done) for order in orders])
+    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None], *, will_wait: bool = False) -> None:
+        """Start `async def` bodies; `done` is told on their loop's thread what came of each. `will_wait`: this thread is
+        going to wait for it (see AsyncBodies.wait)."""
+        self.start_async_all([(order, done) for order in orders], will_wait=will_wait)
 
-    def start_async_all(self, started: Sequence[tuple[Order, Callable[[Report], None]]]) -> None:
+    def start_async_all(
+        self, started: Sequence[tuple[Order, Callable[[Report], None]]], *, will_wait: bool = False
+    ) -> None:
         """start_async, for several that are told."""
-        self.bodies.start([(functools.partial(self._run_async, order), done) for order, done in started])
+        work = [(functools.partial(self._run_async, order), done) for order, done in started]
+        self.bodies.start(work, will_wait=will_wait)
 
     async def _run_async(self, order: Order) -> Report:
         if not self.may_begin(order):  # the loop was busy for so long that the row has gone to others

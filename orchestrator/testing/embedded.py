@@ -104,8 +104,9 @@ class EmbeddedEngine:
 
     @property
     def is_here(self) -> bool:
-        """Whether the caller may let instances work: the test, or the body of a step that the test's thread runs."""
-        return threading.get_ident() == self._thread
+        """Whether the caller may let instances work: the test, or the body of a step that the test's thread runs. Not an
+        `async def` body: what it waits for may need the loop that it holds up."""
+        return threading.get_ident() == self._thread and not self.runtime.bodies.is_here
 
     def work(self) -> None:
         """Do everything that can be done at this moment. Raises IntrospectionError for a mock that does not fit."""

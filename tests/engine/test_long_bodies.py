@@ -14,6 +14,7 @@ from orchestrator.engine import pump
 from orchestrator.engine import supervisor as supervisor_module
 from orchestrator.engine.supervisor import Supervisor
 from tests.engine.bench import Bench, Bodies, steps_of
+from tests.engine.lending import lend
 
 LONG_S = 3.0
 
@@ -56,7 +57,13 @@ class Slow(WorkflowEntrypoint):
         return [first, await step.do("after", Slow.bodies("after"))]
 
 
-COLOURS = pytest.mark.parametrize("colour", ["def", "async def"])
+COLOURS = pytest.mark.parametrize("colour", ["def", "async def", "async def, driven by its claim's thread"])
+
+
+@pytest.fixture(autouse=True)
+def who_drives(request: pytest.FixtureRequest, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    if "driven by" in request.node.callspec.params.get("colour", ""):
+        lend(bench.runtime, monkeypatch)
 
 
 @COLOURS

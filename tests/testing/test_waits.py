@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator import WorkflowEntrypoint, WorkflowEvent, WorkflowStep
+from orchestrator.errors import ResultTimeout
 from orchestrator.testing import IntrospectionError, WorkflowTest, introspect_workflow_instance
 from tests.testing.programs import Ordering, PlainOrdering, waiting_for
 
@@ -313,3 +314,38 @@ def test_schedules_start_nothing_otherwise() -> None:
         test.advance("3 days")
 
         assert test.client.workflow(Nightly).list() == []
+
+
+def test_an_async_body_that_waits_for_another_instance_is_told_when_its_time_is_over(workflows: WorkflowTest) -> None:
+    """It holds up the loop on which the other's body would run."""
+
+    class Asked(WorkflowEntrypoint[Any]):
+        async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> None:
+            async def answer() -> None:
+                return
+
+            await step.do("answer", answer)
+
+    class Asking(WorkflowEntrypoint[Any]):
+        async def run(self, event: WorkflowEvent[Any], step: WorkflowStep) -> str:
+            async def before() -> None:
+                return
+
+            async def ask() -> str:
+                try:
+                    other.create().result(timeout=0.5)
+                except ResultTimeout:
+                    return "not in time"
+                return "answered"
+
+            for _ in range(5):
+                await step.do("before", before)
+            return await step.do("ask", ask)
+
+    with (
+        workflows.introspect_workflow_instance(Asked, "asked") as other,
+        workflows.introspect_workflow_instance(Asking, "asking") as instance,
+    ):
+        instance.create()
+        instance.wait_for_status("complete")
+        assert instance.get_output() == "not in time"
