@@ -29,6 +29,11 @@ class Taken:
     missed: missed.Missed | None = None
     """What was read of it after that."""
 
+    @property
+    def key(self) -> tuple[int, int | None]:
+        """By which a supervisor knows the claim."""
+        return self.pk, None if self.claim is None else self.claim.fence
+
 
 def claim_free(runtime: Runtime, pk: int) -> Any:
     """Claim an instance that nobody has and that needs no slot: its row; None if it can't be had like that."""

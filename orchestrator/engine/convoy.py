@@ -54,6 +54,8 @@ def advance_among(runtime: Runtime, pk: int) -> None:
         with crowd.at_work():
             advance(runtime, pk, Taken(pk, claim))
     else:
+        if claim is not None:
+            runtime.taken.add((pk, claim.fence))  # until it has its first turn
         _go_along(runtime, [Taken(pk, claim)])
 
 
@@ -123,11 +125,12 @@ class Company:
 
 
 class _Shared:
-    """The runtime as one of several sees it: what they tell others is told together, at the end of a round."""
+    """The runtime as one of several sees it: what they tell others is told together, at the end of a round. One that goes
+    on alone tells it at once, as its next round may be far."""
 
     def __init__(self, runtime: Runtime, company: Company) -> None:
         self._runtime = runtime
-        self._thread = threading.get_ident()
+        self._thread: int | None = threading.get_ident()
         self._rings: list[Ring] = []
         self._changed: list[int] = []
         self._begun: list[tuple[Order, Callable[[Report], None]]] = []
@@ -147,7 +150,10 @@ class _Shared:
             self._runtime.changed(*pks)
 
     def start_async(self, orders: Iterable[Order], done: Callable[[Report], None], *, will_wait: bool = False) -> None:
-        self._begun += [(order, done) for order in orders]
+        if self._thread is None:
+            self._runtime.start_async(orders, done, will_wait=will_wait)
+        else:
+            self._begun += [(order, done) for order in orders]
 
     def begin(self) -> None:
         """The bodies that were started."""
@@ -163,16 +169,21 @@ class _Shared:
             changed, self._changed = self._changed, []
             self._runtime.changed(*changed)
 
+    def go_alone(self) -> None:
+        self._thread = None
+        self.begin()
+        self.tell()
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._runtime, name)
 
 
 class Convoy:
     def __init__(self, runtime: Runtime, members: Sequence[Taken]) -> None:
-        self._database = runtime.database
         self._runtime = runtime
         self._crowd = runtime.crowd
         self._company = Company(self, runtime)
+        self._shared = _Shared(runtime, self._company)
         self._backlog: deque[Taken] = deque(members)
         """To be begun. Only with the lock of the crowd."""
         self._closed = False
@@ -184,6 +195,8 @@ class Convoy:
         self._members = 0
         self._being_taken = 0
         """How many are claimed just now, to have their first turn after that."""
+        self._unbegun: set[tuple[int, int | None]] = set()
+        """Claims on their way to their first turn."""
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
         self._asking: list[tuple[Any, Asked]] = []
@@ -206,7 +219,10 @@ class Convoy:
 
     def stays_alone(self) -> bool:
         """Whether there is one member, which has the thread for itself from now on."""
-        return self._closes_with(1)
+        alone = self._closes_with(1)
+        if alone:
+            self._shared.go_alone()
+        return alone
 
     def _closes_with(self, members: int) -> bool:
         """Whether there are no more than these and nobody waits to be begun; then nobody will."""
@@ -234,55 +250,65 @@ class Convoy:
     # --- on its thread
 
     def run(self) -> None:
-        shared = _Shared(self._runtime, self._company)
         try:
             while not self._closes_with(0):
                 self._rests, self._moved_at = False, monotonic()
-                self._round(shared)
+                self._round()
         finally:
             with self._crowd.lock:
                 self._close()
-                left = [taken.pk for taken in self._backlog]
-            shared.tell()
-            self._ring_for(left)
+                left = list(self._backlog)
+            # What was claimed and will not be begun here any more is the supervisor's.
+            self._runtime.taken.difference_update(self._unbegun, [taken.key for taken in left])
+            self._shared.tell()
+            self._ring_for([taken.pk for taken in left])
 
-    def _round(self, shared: _Shared) -> None:
+    def _round(self) -> None:
         begun = self._begun()
         if not self._runtime.may_start():
             self._ring_for([taken.pk for taken in begun if taken.claim is None])
             begun = [taken for taken in begun if taken.claim is not None]
-        self._begin(begun, cast("Runtime", shared))
+        self._begin(begun)
         going, self._going = self._going, []
         for member, told in going:
             self._go_on(member, told)
-        shared.begin()
+        self._shared.begin()
         self._moved_at = monotonic()
         if self._asking:
             asking, self._asking = self._asking, []
-            answers = answer(self._database, [asked for _, asked in asking])
+            answers = answer(self._runtime.database, [asked for _, asked in asking])
             self._going += [(member, told) for (member, _), told in zip(asking, answers, strict=True)]
-        shared.tell()
+        self._shared.tell()
         self._look(wait=not (self._going or self._backlog))
 
-    def _begin(self, begun: Sequence[Taken], shared: Runtime) -> None:
+    def _begin(self, begun: Sequence[Taken]) -> None:
         """Several that have yet to be claimed are claimed together, and have their first turn after that."""
         unclaimed = [taken.pk for taken in begun if taken.claim is None]
         if len(unclaimed) > 1:
             self._being_taken += len(unclaimed)
-            self._add(unclaimed, lambda: self._take_all(unclaimed, shared))
+            self._add(unclaimed, lambda: self._take_all(unclaimed))
             begun = [taken for taken in begun if taken.claim is not None]
-        self._begin_each(begun, shared)
+        self._begin_each(begun)
 
-    def _take_all(self, unclaimed: list[int], shared: Runtime) -> None:
+    def _take_all(self, unclaimed: list[int]) -> None:
         try:
-            taken = take_all(shared, unclaimed)
+            taken = take_all(cast("Runtime", self._shared), unclaimed)
         finally:
             self._being_taken -= len(unclaimed)
-        self._begin_each(taken, shared)
+        self._begin_each(taken)
 
-    def _begin_each(self, begun: Iterable[Taken], shared: Runtime) -> None:
+    def _begin_each(self, begun: Iterable[Taken]) -> None:
         for taken in begun:
-            self._add(taken.pk, functools.partial(_advance, shared, taken))
+            if taken.claim is not None:
+                self._unbegun.add(taken.key)
+            self._add(taken.pk, functools.partial(self._advance, taken))
+
+    def _advance(self, taken: Taken) -> None:
+        self._unbegun.discard(taken.key)
+        try:
+            advance(cast("Runtime", self._shared), taken.pk, taken)
+        finally:
+            self._runtime.taken.discard(taken.key)
 
     def _add(self, whose: int | list[int], work: Callable[[], None]) -> None:
         self._members += 1
@@ -335,7 +361,7 @@ class Convoy:
         """Those that were never begun are for others."""
         if not pks:
             return
-        with self._database.read() as connection:
+        with self._runtime.database.read() as connection:
             rows = instances.queues_of(connection, pks)
         self._runtime.ring(*(Ring(row.id, row.queue) for row in rows))
 
@@ -343,14 +369,6 @@ class Convoy:
 def _park(asked: Asked | _Waiting) -> Any:
     """Give the others their turn; what this one is told when it goes on."""
     return greenlet.getcurrent().parent.switch(asked)
-
-
-def _advance(shared: Runtime, taken: Taken) -> None:
-    try:
-        advance(shared, taken.pk, taken)
-    finally:
-        if taken.claim is not None:
-            shared.taken.discard((taken.pk, taken.claim.fence))
 
 
 def _guarded(whose: int | list[int], work: Callable[[], None]) -> Callable[[Any], None]:

@@ -168,7 +168,7 @@ class Runtime:
         """When others may take this worker for dead, in this process's monotonic time."""
         self.owed: deque[tuple[Identity, list[Report]]] = deque()
         """What attempts have come to and the database has not confirmed, because it was away."""
-        self.taken: set[tuple[int, int]] = set()
+        self.taken: set[tuple[int, int | None]] = set()
         """Claims, as (key, fence), that have yet to be worked on by those who made them together."""
         self.dropped: set[tuple[int, int]] = set()
         """Claims (instance, fence) in which something was under way when the database was lost."""

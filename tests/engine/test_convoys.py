@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ from orchestrator.doorbell import Ring
 from orchestrator.engine import convoy, pump
 from orchestrator.engine.activation import LEAST_TURNS
 from orchestrator.engine.claims import Taken
-from orchestrator.engine.convoy import advance_together
+from orchestrator.engine.convoy import advance_among, advance_together
 from orchestrator.engine.local import answer
 from orchestrator.engine.supervisor import Supervisor
 from orchestrator.errors import DatabaseUnavailable, InstanceErrored
@@ -388,3 +389,60 @@ def test_one_that_can_not_be_advanced_does_not_take_the_others_along(
         supervisor.beat()
     bench.after(bench.settings.grace_ms)
     assert naps[5].result(timeout=0) == 5
+
+
+def test_what_a_failing_thread_has_claimed_goes_back_to_everybody(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    naps = asleep(bench, sleeper(bodies))
+    (ring,) = due(bench)
+    supervisor, go_on = Supervisor(bench.runtime), convoy.Convoy._go_on
+
+    def fails(self: Any, member: Any, told: Any) -> None:
+        if self._unbegun:
+            raise RuntimeError("a fault of ours")
+        go_on(self, member, told)
+
+    monkeypatch.setattr(convoy.Convoy, "_go_on", fails)
+    with pytest.raises(RuntimeError):
+        advance_together(bench.runtime, (ring.instance_pk, *ring.others))
+    monkeypatch.undo()
+    assert {row.holder for row in bench.rows("SELECT holder FROM @instances")} == {bench.runtime.worker_id}
+    assert bench.runtime.taken == set()
+    for _ in range(2):
+        supervisor.beat()
+    bench.after(bench.settings.grace_ms)
+    assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
+
+
+def test_one_that_was_claimed_before_it_joined_is_not_taken_for_forgotten(bench: Bench, bodies: Bodies) -> None:
+    nap, *_ = asleep(bench, sleeper(bodies))
+    due(bench)
+    runtime, supervisor = bench.runtime, Supervisor(bench.runtime)
+    runtime.crowd.blocking.add("of another name")
+    with runtime.crowd.at_work():
+        runtime.crowd.open = busy = convoy.Convoy(runtime, [])
+        advance_among(runtime, nap._pk)
+        for _ in range(3):
+            supervisor.beat()
+        busy.run()
+    bench.settle()
+    assert nap.result(timeout=0) == 0
+    assert bench.rows("SELECT fence FROM @instances WHERE id = :id", id=nap._pk)[0].fence == 2
+    assert runtime.taken == set()
+
+
+def test_bodies_beside_a_long_one_begin_before_it_where_one_goes_on_alone(bench: Bench) -> None:
+    """What waits for the end of a round would wait for that body."""
+    began = threading.Event()
+    seen: list[bool] = []
+
+    class Mixed(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            async def beside() -> None:
+                began.set()
+
+            await asyncio.gather(step.do("beside", beside), step.do("long", lambda: seen.append(began.wait(5))))
+
+    drive(bench, [bench.create(Mixed)])
+    assert seen == [True]
