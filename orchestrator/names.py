@@ -100,7 +100,7 @@ def check_event_type(event_type: object) -> str:
 
 
 def check_step_name(name: object) -> str:
-    if isinstance(name, str) and 0 < len(name) <= MAX_STEP_NAME and is_text(name):
+    if isinstance(name, str) and 0 < len(name) <= MAX_STEP_NAME and (name.isprintable() or is_text(name)):
         return name
     shown = name if isinstance(name, str) and name else repr(name)
     raise InvalidStepName(f'Step name "{shown}" exceeds max length ({MAX_STEP_NAME} chars) or invalid characters found')

@@ -74,7 +74,7 @@ def _refuse_hidden_nan(value: Any, adapter: TypeAdapter[Any] | None) -> None:
 
 def decode(text: str, adapter: TypeAdapter[Any] | None = None) -> Any:
     """The value of JSON text; with an adapter, of its type."""
-    return adapter.validate_json(text) if adapter is not None else pydantic_core.from_json(text)
+    return adapter.validator.validate_json(text) if adapter is not None else pydantic_core.from_json(text)
 
 
 def explain(error: ValidationError, root: str = "value") -> str:

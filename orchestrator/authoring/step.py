@@ -92,6 +92,9 @@ class WorkflowStep:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._dependencies = Dependencies()
+        self._last_fn: Callable[..., Any] | None = None
+        """What was run last, with its signature: in a loop it is often the same."""
+        self._last_signature: Signature
 
     @overload
     def do(self, fn: Callable[..., Awaitable[R]], /) -> StepCallable[R]: ...
@@ -222,8 +225,10 @@ class WorkflowStep:
         if given and callable(given[0]):
             return self._decorate(None, given[0], DEFAULT_CONFIG, None, None, False)
         if not options and len(given) > 1 and callable(given[1]):  # the usual form, asked for again in every replay
-            name, fn, *rest = given
-            return self._call(check_step_name(name), fn, tuple(rest), {}, signature_of(fn), DEFAULT_CONFIG, None)
+            fn = given[1]
+            if fn is not self._last_fn:
+                self._last_fn, self._last_signature = fn, signature_of(fn)
+            return self._call(check_step_name(given[0]), fn, given[2:], {}, self._last_signature, DEFAULT_CONFIG, None)
         name, rest = (given[0] if given else options.pop("name", None)), list(given[1:])
         config = rest.pop(0) if rest and isinstance(rest[0], Mapping) else None
         if rest and callable(rest[0]):

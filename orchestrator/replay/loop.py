@@ -39,6 +39,18 @@ class DeterministicTask(asyncio.Task[Any]):
         return self._number
 
 
+class _Handle(events.Handle):
+    """One that asks nobody whether it is to remember where it was made, which takes longer than all the rest."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Callable[..., Any], args: Any, loop: DeterministicLoop, context: Any) -> None:
+        self._callback, self._args, self._loop = callback, args, loop
+        self._context = contextvars.copy_context() if context is None else context
+        self._cancelled = False
+        self._repr = self._source_traceback = None
+
+
 class _Timer(events.TimerHandle):
     """A handle of call_later whose moment is kept by a durable timer."""
 
@@ -110,7 +122,7 @@ class DeterministicLoop(asyncio.AbstractEventLoop):
         *args: *Ts,
         context: contextvars.Context | None = None,
     ) -> events.Handle:
-        handle = events.Handle(callback, args, self, context)
+        handle = _Handle(callback, args, self, context)
         if not self._closed:
             self._ready.append(handle)
         return handle

@@ -189,7 +189,8 @@ class WorkflowRun:
 
     def _identify(self, kind: StepKind, name: str) -> tuple[StepKind, str, str, int, int, asyncio.Future[Any]]:
         _check_caller(self)
-        count = self._counts[kind, name] = self._counts.get((kind, name), 0) + 1
+        named = kind, name
+        count = self._counts[named] = self._counts.get(named, 0) + 1
         self.asked += 1
         key = step_key(kind, name, count)
         return kind, key, name, count, self.asked, _Answer(self, key)
@@ -206,23 +207,24 @@ class WorkflowRun:
             self.cancelled.append(command)
 
     def _answer(self, command: Command, entry: Entry) -> None:
-        if command.future.done():
+        future = command.future
+        if future.done():
             return
         if entry.error is not None:
-            command.future.set_exception(decode_error(entry.error))
+            future.set_exception(decode_error(entry.error))
         elif entry.value is not UNREAD:
-            command.future.set_result(entry.value)
+            future.set_result(entry.value)
         elif entry.result is None:
-            command.future.set_result(None)
+            future.set_result(None)
         elif isinstance(command, RunStep) and (stream := stream_info(entry.result)) is not None:
-            command.future.set_result(ByteStream(stream, self.read_chunk))
+            future.set_result(ByteStream(stream, self.read_chunk))
         else:
             try:
                 value = _value_of(command, entry.result)
             except InvalidEventPayload as error:
-                command.future.set_exception(error)
+                future.set_exception(error)
             else:
-                command.future.set_result(value)
+                future.set_result(value)
 
     def read_chunk(self, stream: int, number: int) -> bytes:
         """For the streams that this run's steps have returned, wherever they are read."""
@@ -265,7 +267,7 @@ def deliver_loosely(run: WorkflowRun, command: Command, entry: Entry | None) -> 
 
 
 def _check_caller(run: WorkflowRun) -> None:
-    if run.closed or events._get_running_loop() is not run.loop:
+    if run._closed or events._get_running_loop() is not run.loop:
         refuse_in_rollback()
         if run.closed:
             raise WorkflowClosed
