@@ -8,12 +8,18 @@ after another on SQLite, least of twelve runs.
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine
+from contextvars import Context, copy_context
 from typing import Any
+
+from orchestrator.engine.first_turn import without_a_round
 
 LENT_S = 0.01
 """Not driven for so long, a loop that was lent goes back to its own thread, for what its bodies have left on it."""
+ROUND_S = 0.005
+"""Everything on a loop that is lent has a turn after so long, however many short bodies follow each other."""
 
 
 class BodyLoop:
@@ -21,13 +27,22 @@ class BodyLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
-        self._turn = threading.Condition()
+        self._lock = threading.RLock()
+        self._turn = threading.Condition(self._lock)
         self._driver = 0
         """Which thread drives it now, if any."""
         self._is_to_be_lent = False
         self._lent = False
         self._driven = 0
         """How often a guest has."""
+        self._first: tuple[Callable[..., object], tuple[Any, ...], Context] | None = None
+        """What the guest that is to drive it will call first, in the context of whoever asked for it."""
+        self._round_at = 0.0
+        """When, by the loop's time, everything on it had a turn last."""
+        self._hooks: Any = None
+        """For asynchronous generators, as the loop sets them where it runs."""
+        self._has_more = False
+        """There is something on it that a guest would leave there."""
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="orchestrator-async-bodies", daemon=True)
         self._thread.start()
@@ -49,11 +64,11 @@ class BodyLoop:
 
     def call(self, callback: Callable[..., object], *args: Any, will_drive: bool = False) -> None:
         """From any thread: call this where the loop is driven. `will_drive`: this thread is going to, if the loop is lent;
-        then it is called here at once."""
-        with self._turn:
+        then it is called there, and the task that it starts has its first turn at once."""
+        with self._lock:
             if self._lent and not self._driver:
-                if will_drive and may_drive():
-                    callback(*args)
+                if will_drive and self._first is None and may_drive():
+                    self._first = callback, args, copy_context()
                     return
                 self._take_back()
             self._is_to_be_lent = False
@@ -74,7 +89,7 @@ class BodyLoop:
             self._loop.call_soon(self._loop.call_soon, self._stop_to_be_lent, is_busy)
 
     def _stop_to_be_lent(self, is_busy: Callable[[], object]) -> None:
-        with self._turn:
+        with self._lock:
             if not (self._closing or is_busy() or asyncio.all_tasks(self._loop)):
                 self._is_to_be_lent = True
                 self._loop.stop()
@@ -85,26 +100,37 @@ class BodyLoop:
         `look` makes it ask again whether it is over. It goes back to its own thread after that if it has tasks left.
         """
         loop, drives, end = self._loop, False, None
-        until = None if timeout_s is None else loop.time() + timeout_s
+        began = loop.time()
+        until = None if timeout_s is None else began + timeout_s
         try:
-            with self._turn:
+            with self._lock:
                 if not self._lent or self._driver or not may_drive():
                     return False
                 drives = True
                 self._driver = threading.get_ident()
-            if until is not None:
-                end = loop.call_at(until, loop.stop)
+                first, self._first = self._first, None
+            if first is not None:
+                callback, args, context = first
+                self._has_more = True
+                if began - self._round_at < ROUND_S and not (loop.get_debug() or is_over()):
+                    self._has_more = context.run(without_a_round, loop, self._hooks, callback, args)
+                else:
+                    loop.call_soon(callback, *args, context=context)
             while not (is_over() or self._closing or (until is not None and loop.time() >= until)):
+                if until is not None and end is None:
+                    end = loop.call_at(until, loop.stop)
+                self._has_more = True
                 loop.run_forever()
+                self._has_more = bool(asyncio.all_tasks(loop))
+                self._round_at = loop.time()
         finally:
             if end is not None:
                 end.cancel()
             if drives:
-                stays = not (self._closing or asyncio.all_tasks(loop))
-                with self._turn:
+                with self._lock:
                     self._driver = 0
                     self._driven += 1
-                    if not stays:
+                    if self._has_more or self._closing:
                         self._take_back()
         return True
 
@@ -112,7 +138,7 @@ class BodyLoop:
         """From any thread: whoever drives the loop as a guest may have come to the end of that."""
         if not self._lent:
             return
-        with self._turn:
+        with self._lock:
             if not self.has_guest:
                 return
             if self.is_here:
@@ -122,13 +148,13 @@ class BodyLoop:
 
     def give_back(self) -> None:
         """By a guest that does not drive it now."""
-        with self._turn:
+        with self._lock:
             if not self._driver:
                 self._take_back()
 
     def close(self, timeout_s: float) -> None:
         """Cancel what is left on it and end its thread."""
-        with self._turn:
+        with self._lock:
             self._closing = True
             self._turn.notify()
             if not self._loop.is_closed():
@@ -145,13 +171,19 @@ class BodyLoop:
     def _run(self) -> None:
         loop, here = self._loop, threading.get_ident()
         asyncio.set_event_loop(loop)
+        loop.call_soon(self._note_hooks)
         while not self._closing:
             self._driver = here
             loop.run_forever()
-            with self._turn:
+            with self._lock:
                 if self._is_to_be_lent:
                     self._is_to_be_lent, self._lent, self._driver = False, True, 0
+                    self._round_at = loop.time()
                     self._wait_for_return()
+                    if self._first is not None:
+                        callback, args, context = self._first
+                        loop.call_soon(callback, *args, context=context)
+                        self._first = None
         self._driver = here
         self._cancel_all()
         loop.call_soon(loop.stop)  # with any earlier stop that is still on its way
@@ -159,8 +191,11 @@ class BodyLoop:
         pending = self._cancel_all()
         if pending:
             loop.run_until_complete(asyncio.wait(pending, timeout=2))
-        with self._turn:
+        with self._lock:
             loop.close()
+
+    def _note_hooks(self) -> None:
+        self._hooks = sys.get_asyncgen_hooks()
 
     def _cancel_all(self) -> set[asyncio.Task[Any]]:
         tasks = asyncio.all_tasks(self._loop)

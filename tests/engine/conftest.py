@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from orchestrator.client import Instance
+from orchestrator.engine import body_loop
+from orchestrator.engine.body_loop import BodyLoop
 from tests.engine.bench import Bench, Bodies, Own
+from tests.engine.lending import until
 
 
 @pytest.fixture(
@@ -51,3 +54,14 @@ def own(bench: Bench) -> Own:
 @pytest.fixture
 def bodies() -> Bodies:
     return Bodies()
+
+
+@pytest.fixture
+def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[BodyLoop]:
+    """One that is lent, and is not taken back for being left alone."""
+    monkeypatch.setattr(body_loop, "LENT_S", 60)
+    loop = BodyLoop()
+    loop.call(loop.lend, lambda: False)
+    until(lambda: loop.drive(lambda: True, 0))
+    yield loop
+    loop.close(30)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -25,3 +26,11 @@ def lend(runtime: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def _nothing() -> None:
     return
+
+
+def until(happens: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if happens():
+            return
+        threading.Event().wait(0.005)
+    raise AssertionError("it did not happen")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,28 +13,9 @@ from orchestrator.engine import async_bodies, body_loop
 from orchestrator.engine.async_bodies import AsyncBodies
 from orchestrator.engine.body_loop import BodyLoop
 from tests.engine.bench import Bench, Bodies
-from tests.engine.lending import lend
+from tests.engine.lending import lend, until
 
 HERE = threading.get_ident
-
-
-@pytest.fixture
-def loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[BodyLoop]:
-    """One that is lent, and is not taken back for being left alone."""
-    monkeypatch.setattr(body_loop, "LENT_S", 60)
-    loop = BodyLoop()
-    loop.call(loop.lend, lambda: False)
-    until(lambda: loop.drive(lambda: True, 0))
-    yield loop
-    loop.close(30)
-
-
-def until(happens: Callable[[], bool]) -> None:
-    for _ in range(6000):
-        if happens():
-            return
-        threading.Event().wait(0.005)
-    raise AssertionError("it did not happen")
 
 
 def test_a_guest_drives_it_until_what_it_waits_for_is_there(loop: BodyLoop) -> None:
@@ -179,6 +159,14 @@ def test_bodies_that_are_awaited_one_after_another_run_on_the_thread_that_awaits
         assert HERE() not in ran, "this thread has others to go on with meanwhile"
     else:
         assert ran == [HERE()] * 3
+
+
+def test_whoever_is_the_second_to_want_to_drive_it_has_both_driven_by_its_own_thread(loop: BodyLoop) -> None:
+    ran: list[int] = []
+    for _ in range(2):
+        loop.call(lambda: ran.append(HERE()), will_drive=True)
+    until(lambda: len(ran) == 2)
+    assert HERE() not in ran
 
 
 def test_what_a_body_leaves_running_goes_on_when_its_guest_has_gone(loop: BodyLoop) -> None:
@@ -334,8 +322,11 @@ def test_a_guest_gives_the_loop_back_where_it_would_stand_still(
 
     ran: list[int] = []
     if reason == "another body":
-        bodies.start([(other, lambda where: (ran.append(where), went_on.set()))], will_wait=True)
-        bodies.start([(lambda: asyncio.sleep(0), end)], will_wait=True)
+
+        async def body() -> None:
+            bodies.start([(other, lambda where: (ran.append(where), went_on.set()))])
+
+        bodies.start([(body, end)], will_wait=True)
         assert bodies.wait(over.is_set, None)
         assert went_on.wait(30)
         assert ran != [HERE()]
