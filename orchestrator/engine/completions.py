@@ -20,7 +20,8 @@ from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.serialization import encode, encode_error
 from orchestrator.statuses import FINITE
-from orchestrator.store import attempts, instances, steps
+from orchestrator.store import attempts, settling
+from orchestrator.store.driver import Row
 
 if TYPE_CHECKING:
     from orchestrator.engine.runtime import Runtime
@@ -86,29 +87,42 @@ def commit_alone(runtime: Runtime, identity: Identity, reports: Sequence[Report]
 def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
     """commit_alone, once."""
 
-    def work(connection: Connection) -> Any:
-        row = instances.lock(connection, identity.pk)
-        if settle(connection, runtime, row, identity, reports):
-            want(connection, runtime, identity.pk)
-        return row
-
-    row = runtime.database.transaction(work)
+    row, _ = runtime.database.transaction(
+        lambda connection: settle(connection, runtime, identity.pk, [(identity, reports)])
+    )
     return tell(runtime, row, identity, reports)
 
 
-def settle(connection: Connection, runtime: Runtime, row: Any, identity: Identity, reports: Sequence[Report]) -> bool:
-    """Write down what attempts of a run have come to. False if the run is over. The caller has locked the instance."""
-    if not _goes_on(row, identity):
-        return False
-    settled = [report for report in reports if _settle_row(connection, runtime, report)]
-    if settled:
-        steps.insert(connection, [step_row(report.order, report, runtime.worker_id) for report in settled])
-    return True
+def settle(
+    connection: Connection,
+    runtime: Runtime,
+    pk: int,
+    told: Sequence[tuple[Identity, Sequence[Report]]],
+    *,
+    limit: int = 0,
+) -> tuple[Any, Sequence[Row]]:
+    """Write down what attempts of an instance have come to, and claim up to `limit` ready ones: its row, and those.
 
-
-def want(connection: Connection, runtime: Runtime, pk: int) -> None:
-    """There is news for the coordinator."""
-    instances.want(connection, pk, ring_at=runtime.clock.now_ms() + max(runtime.settings.grace_ms, 1))
+    A failure is left for the coordinator to decide. What is of a run that is over changes nothing.
+    """
+    worker, now = runtime.worker_id, runtime.clock.now_ms()
+    done = {
+        _row_id(report): report for _, reports in told for report in reports if report.error is None or report.fatal
+    }
+    claim = attempts.claiming(id=pk, worker=worker, queues=runtime.queues, limit=limit, now=now) if limit else None
+    row, closed, claimed = settling.begin(connection, pk, list(done), worker, claim=claim)
+    settled = [step_row(done[id].order, done[id], worker) for id in done if id in closed]
+    going_on = [reports for identity, reports in told if _goes_on(row, identity)]
+    for report in itertools.chain.from_iterable(going_on):
+        if _row_id(report) not in closed and not _fail(connection, worker, report):
+            log.warning(
+                "attempt %d of step %s of %s/%s ended after it was taken from this worker; its result is dropped",
+                report.order.attempt, report.order.command.label, report.order.identity.workflow,
+                report.order.identity.instance_id,
+            )  # fmt: skip
+    if going_on:
+        settling.finish(connection, pk, settled, ring_at=now + max(runtime.settings.grace_ms, 1))
+    return row, claimed
 
 
 def tell(runtime: Runtime, row: Any, identity: Identity, reports: Sequence[Report], *, rings: bool = True) -> bool:
@@ -131,20 +145,16 @@ def _goes_on(row: Any, identity: Identity) -> bool:
     return row is not None and row.run == identity.run and row.status not in FINITE
 
 
-def _settle_row(connection: Connection, runtime: Runtime, report: Report) -> bool:
-    """Close the attempt's row; whether its step is settled by that. A failure is left for the coordinator to decide."""
-    order = report.order
-    assert order.row_id is not None
+def _fail(connection: Connection, worker: str, report: Report) -> bool:
+    """Whether it has failed just now."""
     if report.error is None or report.fatal:
-        if attempts.take(connection, order.row_id, runtime.worker_id):
-            return True
-    elif attempts.fail(connection, order.row_id, runtime.worker_id, error=encode(report.error), now=report.ended_at):
         return False
-    log.warning(
-        "attempt %d of step %s of %s/%s ended after it was taken from this worker; its result is dropped",
-        order.attempt, order.command.label, order.identity.workflow, order.identity.instance_id,
-    )  # fmt: skip
-    return False
+    return attempts.fail(connection, _row_id(report), worker, error=encode(report.error), now=report.ended_at)
+
+
+def _row_id(report: Report) -> int:
+    assert report.order.row_id is not None
+    return report.order.row_id
 
 
 def store_all(runtime: Runtime, reports: list[Report]) -> None:

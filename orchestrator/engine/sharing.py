@@ -18,6 +18,7 @@ from orchestrator.engine.completions import attempt_row
 from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Order
 from orchestrator.engine.runtime import Runtime
+from orchestrator.engine.turns import claim
 from orchestrator.statuses import AttemptState
 from orchestrator.store import attempts
 
@@ -111,17 +112,6 @@ def hand_back_rows(runtime: Runtime, ids: list[int]) -> dict[int, str]:
         return {id: queue for id, queue in queues.items() if queue is not None}
 
     return runtime.database.transaction(work)
-
-
-def claim(runtime: Runtime, pk: int, limit: int) -> list[Taken]:
-    """Take up to `limit` ready steps of an instance, of the queues this process serves."""
-    now = runtime.clock.now_ms()
-    rows = runtime.database.statement(
-        lambda connection: attempts.claim_ready(
-            connection, id=pk, worker=runtime.worker_id, queues=runtime.queues, limit=limit, now=now
-        )
-    )
-    return [Taken(runtime.rows.hold(row.id, pk), row) for row in rows]
 
 
 def order_of(identity: Identity, command: RunStep, taken: Taken) -> Order:

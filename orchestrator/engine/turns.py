@@ -10,16 +10,16 @@ import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.engine import completions
 from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Report
 from orchestrator.errors import OrchestratorError
-from orchestrator.store import attempts, instances
+from orchestrator.store import attempts
+from orchestrator.store.driver import Row
 
 if TYPE_CHECKING:
     from orchestrator.engine.runtime import Runtime
@@ -95,22 +95,15 @@ class Turns:
         runtime = self._runtime
         limit = sum(turn.limit for turn in batch)
         reporting = [turn for turn in batch if turn.reports]
-
-        def work(connection: Connection) -> Any:
-            row = instances.lock(connection, pk) if reporting else None
-            heard = False
-            for turn in reporting:
-                assert turn.identity is not None
-                heard |= completions.settle(connection, runtime, row, turn.identity, turn.reports)
-            if heard:
-                completions.want(connection, runtime, pk)
-            return row, attempts.claim_ready(
-                connection, id=pk, worker=runtime.worker_id, queues=runtime.queues, limit=limit,
-                now=runtime.clock.now_ms(),
-            ) if limit else []  # fmt: skip
-
-        row, rows = runtime.database.transaction(work)
-        found = [Taken(runtime.rows.hold(claimed.id, pk), claimed) for claimed in rows]
+        told = [(turn.identity, turn.reports) for turn in reporting if turn.identity is not None]
+        row = None
+        if told:
+            row, rows = runtime.database.transaction(
+                lambda connection: completions.settle(connection, runtime, pk, told, limit=limit)
+            )
+            found = _held(runtime, pk, rows)
+        else:
+            found = claim(runtime, pk, limit)
         seats = [turn for round in range(limit) for turn in batch if round < turn.limit]
         for turn, taken in zip(seats, found, strict=False):
             turn.taken.append(taken)
@@ -126,3 +119,19 @@ class Turns:
             turn.may_go_on = completions.commit_alone(self._runtime, turn.identity, turn.reports)
         except Exception as another:  # noqa: BLE001 - it belongs to the thread whose turn it is
             turn.error = another
+
+
+def claim(runtime: Runtime, pk: int, limit: int) -> list[Taken]:
+    """Take up to `limit` ready steps of an instance, of the queues this process serves."""
+    if not limit:
+        return []
+    now = runtime.clock.now_ms()
+    return _held(runtime, pk, runtime.database.statement(
+        lambda connection: attempts.claim_ready(
+            connection, id=pk, worker=runtime.worker_id, queues=runtime.queues, limit=limit, now=now
+        )
+    ))  # fmt: skip
+
+
+def _held(runtime: Runtime, pk: int, rows: Sequence[Row]) -> list[Taken]:
+    return [Taken(runtime.rows.hold(row.id, pk), row) for row in rows]

@@ -7,15 +7,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.store.driver import Row
-from orchestrator.store.sql import Statement
+from orchestrator.store import schema
+from orchestrator.store.driver import Answer, Row
+from orchestrator.store.sql import Insert, Statement
 
-_INSERT = Statement("""
-    INSERT INTO @attempts (instance_id, run, key, position, attempt, state, queue, worker, config, started_at,
-        deadline_at, ended_at, ring_at, error)
-    VALUES (:instance_id, :run, :key, :position, :attempt, :state, :queue, :worker, :config, :started_at,
-        :deadline_at, :ended_at, :ring_at, :error)
-""")
+_INSERT = Insert(
+    schema.attempts, "instance_id", "run", "key", "position", "attempt", "state", "queue", "worker", "config", "started_at",
+    "deadline_at", "ended_at", "ring_at", "error",
+)  # fmt: skip
 _INSERT_RUNNING = Statement("""
     INSERT INTO @attempts (instance_id, run, key, position, attempt, state, queue, worker, config, started_at,
         deadline_at)
@@ -29,7 +28,7 @@ OF_RUN = Statement("""
 """)
 # Everybody locks the instance's row first and its attempts after, so that no two can wait for each other. Sharing the
 # instance's row also means that a pause either sees the attempt running or keeps it from starting.
-_CLAIM_READY = Statement(
+CLAIM_READY = Statement(
     """
     WITH me AS {materialized} (
         SELECT id, run, status FROM @instances
@@ -89,8 +88,7 @@ _DUE = Statement("""
 
 def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add attempts; columns that a row does not give are NULL."""
-    blank = dict.fromkeys(("worker", "config", "started_at", "deadline_at", "ended_at", "ring_at", "error"))
-    _INSERT(connection, [{**blank, **row} for row in rows])
+    _INSERT(connection, _INSERT.values(rows))
 
 
 def insert_running(connection: Connection, row: dict[str, Any]) -> int:
@@ -106,8 +104,17 @@ def claim_ready(
     connection: Connection, *, id: int, worker: str, queues: Sequence[str], limit: int, now: int
 ) -> Sequence[Row]:
     """Take up to `limit` ready attempts of an instance that is not paused; (id, run, key, position, attempt, config)."""
-    values = {"id": id, "worker": worker, "queues": list(queues), "limit": limit, "now": now}
-    return sorted(_CLAIM_READY(connection, values), key=lambda row: row.id)  # what an UPDATE returns has no order
+    return in_order(CLAIM_READY(connection, claiming(id=id, worker=worker, queues=queues, limit=limit, now=now)))
+
+
+def claiming(*, id: int, worker: str, queues: Sequence[str], limit: int, now: int) -> dict[str, Any]:
+    """The values of CLAIM_READY."""
+    return {"id": id, "worker": worker, "queues": list(queues), "limit": limit, "now": now}
+
+
+def in_order(claimed: Answer) -> Sequence[Row]:
+    """What an UPDATE returns has no order."""
+    return sorted(claimed, key=lambda row: row.id)
 
 
 def set_deadlines(connection: Connection, deadlines: list[dict[str, int]]) -> None:

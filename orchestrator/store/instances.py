@@ -140,7 +140,7 @@ _STATE = Statement("SELECT status, output, error, rollback, run FROM @instances 
 WANTED = """wanted = wanted + 1,
         ring_at = CASE WHEN holder IS NULL AND status <> 'paused' THEN {least}(coalesce(ring_at, :ring_at), :ring_at)
             ELSE ring_at END"""
-_WANT = Statement(f"""
+WANT = Statement(f"""
     UPDATE @instances SET {WANTED}
     WHERE id = :id AND status NOT IN ('complete', 'errored', 'terminated') RETURNING holder, queue, status
 """)
@@ -377,7 +377,7 @@ def want(connection: Connection, id: int, *, ring_at: int) -> InstanceRow | None
 
     Nobody is rung for an instance that is paused, and there is no news for one that has ended.
     """
-    return _WANT(connection, id=id, ring_at=ring_at).one_or_none()
+    return WANT(connection, id=id, ring_at=ring_at).one_or_none()
 
 
 def set_status(

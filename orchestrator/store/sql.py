@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql
 
 from orchestrator.store.driver import Answer, execute, execute_many, execute_together
 
@@ -35,6 +36,7 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 
 
@@ -62,6 +64,22 @@ class Statement:
         if self._expanding and dialect == "sqlite":
             values = {**values, **{name: json.dumps(values[name]) for name in self._expanding}}
         return self._spelled[dialect], values
+
+
+class Insert(Statement):
+    """Adds any number of rows to a table, in one statement."""
+
+    def __init__(self, table: Table, *columns: str) -> None:
+        self._columns = columns
+        kinds = [table.c[column].type.compile(dialect=_POSTGRESQL) for column in columns]
+        values = ", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumerate(kinds))
+        super().__init__(
+            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM {{json_rows}} WHERE true"
+        )
+
+    def values(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Of rows by the names of their columns; what a row does not give is NULL."""
+        return {"rows": json.dumps([[row.get(column) for column in self._columns] for row in rows])}
 
 
 def together(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> list[Answer]:

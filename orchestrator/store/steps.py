@@ -7,13 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.store import hot
+from orchestrator.store import hot, schema
 from orchestrator.store.driver import Row
-from orchestrator.store.sql import Statement
+from orchestrator.store.sql import Insert, Statement
 
-_INSERT = Statement(
-    f"INSERT INTO @steps ({', '.join(hot.COLUMNS)}) VALUES ({', '.join(f':{column}' for column in hot.COLUMNS)})"
-)
+INSERT = Insert(schema.steps, *hot.COLUMNS)
 _JOURNAL = Statement("""
     SELECT seq, key, position, result, error, ended_at FROM @steps
     WHERE instance_id = :id AND run = :run AND seq > :after ORDER BY seq
@@ -33,7 +31,7 @@ _RESULT = Statement("SELECT result, error FROM @steps WHERE instance_id = :id AN
 
 def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add to the journal. The caller holds the lock on the instance's row."""
-    _INSERT(connection, rows)
+    INSERT(connection, INSERT.values(rows))
 
 
 def insert_fenced(connection: Connection, fence: int, rows: list[dict[str, Any]]) -> tuple[int, str, int] | None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator import WorkflowEntrypoint
-from orchestrator.engine import completions, held_rows, sharing
+from orchestrator.engine import completions, held_rows, turns
 from orchestrator.engine.activation import advance
 from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.host import Host
@@ -261,7 +261,7 @@ def test_what_stands_in_the_name_of_a_worker_on_no_list_is_freed(bench: Bench, b
     instance, idle = bench.create(workflow), bench.create(workflow)
     ghost = bench.worker(registry=bench.registry)
     advance(bench.worker(registry=bench.registry, queues=("coordinators",)), instance._pk)
-    assert len(sharing.claim(ghost, instance._pk, 2)) == 2
+    assert len(turns.claim(ghost, instance._pk, 2)) == 2
     bench.database.statement(lambda c: instances.claim(c, id=idle._pk, worker=ghost.worker_id, now=0))
     supervisor = Supervisor(bench.runtime)
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import WorkflowEntrypoint
 from orchestrator.authoring.registry import Registry
-from orchestrator.engine import sharing
+from orchestrator.engine import turns
 from tests.engine.bench import Bench, Bodies, Failing, Own, Workflow, steps_of
 from tests.engine.test_deaths import Killed, die
 from tests.engine.test_sagas import COMPLETE, NOW, Undone, program, rollbacks
@@ -153,7 +153,7 @@ def test_a_step_of_another_fleet_is_undone_if_it_has_begun(bench: Bench, taken: 
     gpu = bench.worker(registry=bench.registry, queues=("gpu",))
     bench.beat(gpu)
     if taken:
-        assert len(sharing.claim(gpu, instance._pk, 1)) == 1
+        assert len(turns.claim(gpu, instance._pk, 1)) == 1
     instance.terminate(rollback=True)
     bench.work()
     if not taken:

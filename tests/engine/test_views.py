@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import WorkflowEntrypoint
-from orchestrator.engine import sharing
+from orchestrator.engine import turns
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.inspection import InstanceDetail
@@ -218,7 +218,7 @@ def test_a_step_of_another_worker_is_not_run_here_when_its_instance_ends_while_s
             await asyncio.gather(step.do("here", here), step.do("there", bodies("there")))
 
     def here() -> str:
-        sharing.claim(bench.worker(registry=bench.registry), pk, 1)
+        turns.claim(bench.worker(registry=bench.registry), pk, 1)
         instance.pause()
         instance.resume()  # news: the holder looks at everything anew when this body has ended
         return str(bodies("here")())
