@@ -30,6 +30,7 @@ from orchestrator.engine.turns import Turns
 from orchestrator.errors import LeaseOver
 from orchestrator.replay.run import WorkflowRun
 from orchestrator.settings import Settings
+from orchestrator.store import workers
 from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
@@ -162,6 +163,7 @@ class Runtime:
             self._forget,
         )
         self.slots = self.settings.concurrency
+        """Of all workers, as counted last."""
         self.wake_supervisor: Callable[[], None] = lambda: None
         self.later: Callable[[float, Callable[[], None]], Callable[[], None]] = _at_once
         self.lease_until = math.inf
@@ -204,6 +206,11 @@ class Runtime:
         if self.holding or self.bodies.has_guest:
             return False
         return all(order.task is not None for order in list(self.running.values()))
+
+    def count_slots(self) -> None:
+        """How many bodies all the workers there are now can run at once."""
+        with self.database.origin.read() as connection:
+            self.slots = self.settings.concurrency * max(len(workers.all_(connection)), 1)
 
     def may_have_claims(self) -> bool:
         """False when others may have taken this worker's claims by now."""

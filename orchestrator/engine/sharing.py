@@ -57,7 +57,7 @@ def publish(activation: Activation) -> None:
     for queue in {row["queue"] for row in rows}:
         count = sum(row["queue"] == queue for row in rows)
         if queue in runtime.queues:
-            _ring_later(activation, queue, min(count - 1, max(runtime.slots - 1, 1)))
+            _ring_later(activation, queue, count - 1)
         else:
             runtime.ring(*[Ring(claim.id, queue, "run_step")] * min(count, runtime.slots))
 
@@ -129,14 +129,17 @@ def _ready_row(activation: Activation, command: RunStep, ring_at: int) -> dict[s
 
 
 def _ring_later(activation: Activation, queue: str, count: int) -> None:
-    """Ring the others only if the batch is not done within a moment."""
+    """Ring as many others as can be of use, only if the batch is not done within a moment."""
     if count < 1:
         return
     runtime, pk = activation.runtime, activation.identity.pk
 
     def ring() -> None:
-        if activation.helping:
-            runtime.ring(*[Ring(pk, queue, "run_step")] * count)
+        if not activation.helping:
+            return
+        if count >= runtime.slots:
+            runtime.count_slots()  # others may have come since the last heartbeat, as where all are started together
+        runtime.ring(*[Ring(pk, queue, "run_step")] * min(count, max(runtime.slots - 1, 1)))
 
     runtime.later(ALONE_S, ring)
 

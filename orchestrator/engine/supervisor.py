@@ -125,8 +125,7 @@ class Supervisor:
             lambda connection: workers.beat(connection, id=runtime.worker_id, now=now, info=self._info)
         )
         runtime.lease_until = asked_at + runtime.settings.lease_ms * SURE_OF_LEASE / 1000
-        with runtime.database.read() as connection:
-            runtime.slots = runtime.settings.concurrency * max(len(workers.all_(connection)), 1)
+        runtime.count_slots()
         self._beat_at = monotonic() + runtime.settings.heartbeat_ms / 1000
         completions.store_owed(runtime)
         self._reconcile()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -53,6 +54,23 @@ def test_another_process_replays_up_to_the_steps_it_takes_and_runs_only_those(be
     run_steps(helper, pk)
     assert instance.result(timeout=0) == results(5)
     assert bodies.ran == results(5)
+
+
+@pytest.mark.parametrize(("width", "messages"), [(2, 1), (5, 4), (40, 7)])
+def test_as_many_are_rung_as_can_be_of_use_with_workers_that_have_just_come(
+    make_bench: Callable[..., Bench], bodies: Bodies, width: int, messages: int
+) -> None:
+    bench = make_bench(concurrency=4)
+    bench.beat(bench.runtime)
+    bench.runtime.count_slots()
+    assert bench.runtime.slots == 4
+    bench.beat(bench.worker(registry=bench.registry))
+    instance = bench.create(fan(width, bodies))
+    before = len(bench.doorbell.pending())
+    advance(bench.runtime, key_of(bench))
+    assert len(bench.doorbell.pending()) - before == messages
+    bench.work()
+    assert instance.result(timeout=0) == results(width)
 
 
 def test_many_processes_at_once_take_each_step_once(bench: Bench, bodies: Bodies) -> None:
