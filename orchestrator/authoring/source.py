@@ -7,11 +7,13 @@ import hashlib
 import inspect
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+_one_at_a_time = threading.Lock()  # CPython 3.11 can't build two syntax trees at once: a SystemError
 LENGTH = 16
 """Characters of a fingerprint: 64 bits tell a workflow's versions apart and still fit into a table."""
 
@@ -29,7 +31,8 @@ def source_of(cls: type) -> Source:
     Comments, layout and docstrings do not count. What other modules define does not either: a version is the workflow,
     not everything it calls.
     """
-    return _cached(cls)
+    with _one_at_a_time:
+        return _cached(cls)
 
 
 @lru_cache(maxsize=512)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.authoring import source
 from orchestrator.authoring.source import Source, source_of
 
 Load = Callable[[str], ModuleType]
@@ -93,3 +95,24 @@ def test_a_class_whose_source_is_not_at_hand_has_a_fingerprint_all_the_same() ->
     exec("class Made:\n    def run(self): return self", other)
     assert source_of(space["Made"]).tree is None
     assert source_of(space["Made"]).fingerprint != source_of(other["Made"]).fingerprint
+
+
+def test_one_thread_at_a_time_builds_a_syntax_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CPython 3.11 counts the depth of a syntax tree in one place for all threads: `SystemError: AST constructor recursion
+    depth mismatch`, where one builds another meanwhile."""
+    within, together = [0], threading.Event()
+
+    def parsed(thing: Any) -> None:
+        within[0] += 1
+        if within[0] > 1:
+            together.set()
+        together.wait(0.2)
+        within[0] -= 1
+
+    monkeypatch.setattr(source, "_parsed", parsed)
+    threads = [threading.Thread(target=source_of, args=(type(f"Made{n}", (), {}),)) for n in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not together.is_set()
