@@ -41,8 +41,6 @@ class BodyLoop:
         """When, by the loop's time, everything on it had a turn last."""
         self._hooks: Any = None
         """For asynchronous generators, as the loop sets them where it runs."""
-        self._has_more = False
-        """There is something on it that a guest would leave there."""
         self._closing = False
         self._thread = threading.Thread(target=self._run, name="orchestrator-async-bodies", daemon=True)
         self._thread.start()
@@ -100,6 +98,7 @@ class BodyLoop:
         `look` makes it ask again whether it is over. It goes back to its own thread after that if it has tasks left.
         """
         loop, drives, end = self._loop, False, None
+        has_more = False  # that would be left on it
         began = loop.time()
         until = None if timeout_s is None else began + timeout_s
         try:
@@ -111,17 +110,17 @@ class BodyLoop:
                 first, self._first = self._first, None
             if first is not None:
                 callback, args, context = first
-                self._has_more = True
+                has_more = True
                 if began - self._round_at < ROUND_S and not (loop.get_debug() or is_over()):
-                    self._has_more = context.run(without_a_round, loop, self._hooks, callback, args)
+                    has_more = context.run(without_a_round, loop, self._hooks, callback, args)
                 else:
                     loop.call_soon(callback, *args, context=context)
             while not (is_over() or self._closing or (until is not None and loop.time() >= until)):
                 if until is not None and end is None:
                     end = loop.call_at(until, loop.stop)
-                self._has_more = True
+                has_more = True
                 loop.run_forever()
-                self._has_more = bool(asyncio.all_tasks(loop))
+                has_more = bool(asyncio.all_tasks(loop))
                 self._round_at = loop.time()
         finally:
             if end is not None:
@@ -130,7 +129,7 @@ class BodyLoop:
                 with self._lock:
                     self._driver = 0
                     self._driven += 1
-                    if self._has_more or self._closing:
+                    if has_more or self._closing:
                         self._take_back()
         return True
 

@@ -86,7 +86,6 @@ def commit_alone(runtime: Runtime, identity: Identity, reports: Sequence[Report]
 
 def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
     """commit_alone, once."""
-
     row, _ = runtime.database.transaction(
         lambda connection: settle(connection, runtime, identity.pk, [(identity, reports)])
     )

@@ -50,28 +50,27 @@ def without_a_round(loop: Any, hooks: Any, callback: Callable[..., object], args
 
     `hooks`: those for asynchronous generators that the loop sets where it runs.
     """
-    put, put_from_anywhere = loop.call_soon, loop.call_soon_threadsafe
     noted: list[bool] = []
     turns: list[tuple[Callable[..., object], tuple[Any, ...], Context]] = []
 
+    def noting(put: Callable[..., Any]) -> Callable[..., Any]:
+        def note(*its: Any, **options: Any) -> Any:
+            noted.append(True)
+            return put(*its, **options)
+
+        return note
+
     def catch(call: Callable[..., object], *its: Any, context: Context | None = None) -> Any:
         if context is None:  # it is not the task's
-            return note(call, *its)
+            return soon(call, *its)
         return turns.append((call, its, context))
 
-    def note(*its: Any, **options: Any) -> Any:
-        noted.append(True)
-        return put(*its, **options)
-
-    def note_from_anywhere(*its: Any, **options: Any) -> Any:
-        noted.append(True)
-        return put_from_anywhere(*its, **options)
-
+    soon, from_anywhere = noting(loop.call_soon), noting(loop.call_soon_threadsafe)
     outside = sys.get_asyncgen_hooks()
     try:
         loop.call_soon = catch
         callback(*args)
-        loop.call_soon, loop.call_soon_threadsafe, loop.is_running = note, note_from_anywhere, _yes
+        loop.call_soon, loop.call_soon_threadsafe, loop.is_running = soon, from_anywhere, _yes
         sys.set_asyncgen_hooks(*hooks)
         asyncio._set_running_loop(loop)
         while turns:
@@ -83,7 +82,7 @@ def without_a_round(loop: Any, hooks: Any, callback: Callable[..., object], args
         asyncio._set_running_loop(None)
         sys.set_asyncgen_hooks(*outside)
         for call, its, context in turns:  # where this thread was thrown out
-            put(call, *its, context=context)
+            soon(call, *its, context=context)
     return bool(noted)
 
 

@@ -187,6 +187,21 @@ def test_what_a_body_leaves_running_goes_on_when_its_guest_has_gone(loop: BodyLo
     assert ran != [HERE()]
 
 
+def test_what_one_guest_has_left_on_it_is_not_held_against_the_next(loop: BodyLoop) -> None:
+    kept: list[Any] = []
+
+    async def body() -> None:
+        kept.append(loop.create_task(asyncio.sleep(0)))
+        loop.look()
+
+    loop.call(lambda: loop.create_task(body()), will_drive=True)
+    assert loop.drive(lambda: bool(kept), None)
+    until(kept[0].done)
+    loop.call(loop.lend, lambda: False)
+    until(lambda: loop.drive(lambda: True, 0))
+    assert loop.drive(lambda: True, 0), "it is still lent"
+
+
 def test_it_is_not_lent_while_something_runs_on_it(loop: BodyLoop) -> None:
     kept: list[Any] = []
     over = threading.Event()
