@@ -101,7 +101,7 @@ class Activation:
             self._put_away()
             self._give_back_after(error, in_flight)
         finally:
-            self.in_place.lock.release()
+            self.in_place.leave_lock()
             if self.runtime.holding.get(self.identity.pk) is self:
                 del self.runtime.holding[self.identity.pk]
         return False

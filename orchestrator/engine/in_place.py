@@ -6,6 +6,7 @@ and detach them, which gives each a row of its own and the claim back.
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from typing import TYPE_CHECKING, NoReturn
@@ -35,14 +36,19 @@ class InPlace(dict[str, Order]):
         self._hand_over = threading.Lock()
         self._closed = False
         self.lock = threading.Lock()
-        self.taken_at = 0.0
-        """Since when (in monotonic time) the thread that works on the claim has had the lock."""
+        self.taken_at = math.inf
+        """Since when (in monotonic time) the thread that works on the claim has had the lock; infinity while it has not.
+        Those who look at it from outside take no lock, and may do so between any two lines of those who set it."""
         self.detached = False
 
     def take_lock(self) -> None:
         """For the thread that works on the claim."""
         self.lock.acquire()
         self.taken_at = monotonic()
+
+    def leave_lock(self) -> None:
+        self.taken_at = math.inf
+        self.lock.release()
 
     def order(self, command: RunStep) -> Order:
         """The next attempt of a step, entered here."""
@@ -63,7 +69,7 @@ class InPlace(dict[str, Order]):
                 self.pop(order.command.key, None)
                 self._activation.nudge()
                 continue
-            self.lock.release()
+            self.leave_lock()
             try:
                 report = self._runtime.runner.run_sync(order)
             finally:
@@ -87,7 +93,7 @@ class InPlace(dict[str, Order]):
 
     def wait(self, timeout_s: float | None) -> list[Report]:
         """Reports of bodies that have ended meanwhile; none if something else is to be looked at. Raises Detached."""
-        self.lock.release()
+        self.leave_lock()
         company = self._runtime.company
         try:
             if company is not None:

@@ -159,15 +159,14 @@ class Supervisor:
     def look_after_functions(self) -> None:
         """Take instances away from a `run` that does not come back; the thread is lost, so the process is replaced."""
         runtime = self._runtime
-        too_old = monotonic() - runtime.settings.stall_ms / 1000
         for pk, activation in list(runtime.holding.items()):
-            in_place, identity = activation.in_place, activation.identity
-            if not in_place.lock.locked() or in_place.taken_at > too_old:
+            identity, has_gone_on_s = activation.identity, monotonic() - activation.in_place.taken_at
+            if has_gone_on_s < runtime.settings.stall_ms / 1000:
                 continue
             log.error(
                 "the `run` of %s/%s has gone on for %.0f s without asking for anything; another worker will try. "
                 "This process has lost a thread by that, and is recycled",
-                identity.workflow, identity.instance_id, monotonic() - in_place.taken_at,
+                identity.workflow, identity.instance_id, has_gone_on_s,
             )  # fmt: skip
             self._take_from(pk, activation.fence)
             del runtime.holding[pk]
