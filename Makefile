@@ -17,7 +17,7 @@ DATABASE ?= postgres
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test lint format types arch docs chaos bench clean
+.PHONY: help demo dev test lint format types arch docs chaos bench profile clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ chaos: $(INSTALLED) ## Break workers, broker and database under random workflows
 
 bench: $(PEERS) ## Measure our speed and that of peers, on the same work (BENCH_ARGS=--quick)
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+profile: $(PEERS) ## Show where the time of our programs goes (PROFILE_ARGS=seq-sqlite)
+	$(BIN)/python -m benchmarks.profiles $(PROFILE_ARGS)
 
 $(PEERS): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[bench]'

@@ -30,10 +30,10 @@ def measure(place: Place, scale: Scale) -> Iterator[Measured]:
     }
     for database, make in engines.items():
         with make() as engine:
-            long = {n: _asleep_after(engine, n) for n in scale.replays}
+            long = {n: asleep_after(engine, n) for n in scale.replays}
             url = engine.url
         for n, instance in long.items():
-            us = statistics.median(_replay_us(url, instance.id, n) for _ in range(SAMPLES))
+            us = statistics.median(replay_us(url, instance.id, n) for _ in range(SAMPLES))
             yield Measured(f"replay {n} {database}", us, "us/step")
         # Another process than the one that ran it, so nothing of it is in memory; but warm in all else.
         with make() as engine:
@@ -47,7 +47,7 @@ def measure(place: Place, scale: Scale) -> Iterator[Measured]:
                 yield Measured(f"wake {n} {database}", (time.perf_counter() - started) * MS, "ms")
 
 
-def _asleep_after(engine: Ours, n: int) -> Instance:
+def asleep_after(engine: Ours, n: int) -> Instance:
     """An instance that has finished `n` steps and waits."""
     instance = engine.start("long", {"n": n})
     give_up_at = time.monotonic() + PATIENCE_S
@@ -58,7 +58,7 @@ def _asleep_after(engine: Ours, n: int) -> Instance:
     return instance
 
 
-def _replay_us(url: str, instance_id: str, n: int) -> float:
+def replay_us(url: str, instance_id: str, n: int) -> float:
     """Reading the journal from the database included; a step."""
     database = Database(url)
     definition = Definition.of(Long)

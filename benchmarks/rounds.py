@@ -68,14 +68,15 @@ def play(names: Sequence[str], scale: Scale, *, rounds: int, only: Sequence[str]
                 wait_for_quiet()
                 results.syncs_ms.append(machine.sync_ms())
                 print(f"round {number} of {rounds}: {name}", flush=True)
-                with _place(postgres, valkey) as place:
+                with new_place(postgres, valkey) as place:
                     _take_turn(results, name, place, scale, families)
             results.rounds = number
             yield results
 
 
 @contextmanager
-def _place(postgres: PostgresServer, valkey: ValkeyServer) -> Iterator[Place]:
+def new_place(postgres: PostgresServer, valkey: ValkeyServer) -> Iterator[Place]:
+    """A fresh database, broker and directory; gone after it."""
     directory = Path(tempfile.mkdtemp(prefix="orchestrator-bench-"))
     url = postgres.create_database("bench")
     with redis.Redis.from_url(valkey.url) as connection:
@@ -99,7 +100,7 @@ def _take_turn(results: Results, name: str, place: Place, scale: Scale, families
         process = subprocess.Popen(
             tied(*command, user=None, end_signal=signal.SIGTERM),
             cwd=place.directory,
-            env=_environment(),
+            env=clean_environment(),
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
@@ -124,7 +125,7 @@ def _take_turn(results: Results, name: str, place: Place, scale: Scale, families
         print(f"    FAILED:\n{said[-4000:]}", file=sys.stderr, flush=True)
 
 
-def _environment() -> dict[str, str]:
+def clean_environment() -> dict[str, str]:
     """Nothing of what is set for the developer's own use decides what is measured."""
     foreign = ("ORCHESTRATOR_", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "DBOS_", "RESTATE_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
