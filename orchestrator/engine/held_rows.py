@@ -1,13 +1,16 @@
 """The rows of attempts that this process has in hand, from the claim to the commit; it reads and writes none of them.
 
 A row that stands in this worker's name and is not in hand has been lost on the way, and is for others again. So whoever
-works on one keeps a reference to it for as long as the row is its own: what is referred to is in hand.
+works on one keeps a reference to it for as long as the row is its own: what nobody refers to is lost. What somebody does
+may be lost too, as where the database went away: the traceback of an error refers to all that was at hand when it was
+raised, until the next collection of garbage, which may be far. So what is not running is in hand for a while only.
 """
 
 from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
 class HeldRow:
     """One of them. Its body may begin once, unless it is taken back before, and is reported once, by whoever takes that."""
 
-    __slots__ = ("__weakref__", "begun", "id", "pk", "report", "taken_back", "waits_since")
+    __slots__ = ("__weakref__", "begun", "id", "pk", "report", "seen_at", "taken_back", "waits_since")
 
     def __init__(self, id: int, pk: int) -> None:
         self.id = id
@@ -31,6 +34,8 @@ class HeldRow:
         """Since when (in monotonic time) it waits for its turn, or for those that were taken together with it to end."""
         self.report: Report | None = None
         """What it has come to, until somebody takes that to store it."""
+        self.seen_at = monotonic()
+        """When (in monotonic time) it was taken, or its body ended."""
 
 
 @dataclass(slots=True)
@@ -68,8 +73,17 @@ class HeldRows:
         with self._lock:
             self._closed = True
 
-    def ids(self) -> set[int]:
-        return {row.id for row in self._alive()}
+    def ids(self, patience_s: float) -> set[int]:
+        """Those that have been on their way to their body, or from there to the database, for no longer than this."""
+        too_old = monotonic() - patience_s
+        return {row.id for row in self._alive() if row.seen_at > too_old and not row.taken_back}
+
+    def write_off(self, ids: Container[int]) -> None:
+        """These are for others; those that have not begun will not."""
+        for row in self._alive():
+            if row.id in ids:
+                with self._lock:
+                    row.taken_back = True
 
     def take_back(self, patience_s: float) -> list[HeldRow]:
         """Those that have waited for their turn for so long; their bodies will not begin here."""

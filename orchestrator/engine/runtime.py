@@ -256,6 +256,8 @@ class Runtime:
             self.wake_supervisor()
 
     def _forget(self, order: Order) -> None:
+        if order.row is not None:
+            order.row.seen_at = monotonic()
         self.running.pop(id(order), None)
         self.abandoned.discard(id(order))
 

@@ -242,13 +242,14 @@ class Supervisor:
                     order.task
                 )  # terminated, restarted or timed out meanwhile: nobody hears its report
         claims -= {(pk, activation.fence) for pk, activation in list(runtime.holding.items())} | set(runtime.taken)
-        rows -= runtime.rows.ids()
+        rows -= {order.row_id for order in running} | runtime.rows.ids(runtime.settings.lease_ms / 1000)
         for pk, fence in claims & self._unknown_claims:
             log.warning("the claim of instance %d stands in this worker's name without a reason; giving it back", pk)
             self._free(pk, fence)
         forgotten = rows & self._unknown_rows
         if forgotten:
             log.warning("%d attempts stand in this worker's name without a reason; handing them back", len(forgotten))
+            runtime.rows.write_off(forgotten)
             sharing.hand_back_rows(runtime, sorted(forgotten))
         self._unknown_claims, self._unknown_rows = claims, rows
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from orchestrator.engine.held_rows import HeldRows
 from orchestrator.engine.host import Host
 from orchestrator.engine.step_runs import run_steps
 from orchestrator.engine.supervisor import Supervisor
+from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store import instances
 from tests.engine.bench import Bench, Bodies
 from tests.engine.test_sharing import fan, key_of, results
@@ -36,14 +38,29 @@ def stopwatch(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
 # --- the book of them
 
 
-def test_a_row_is_in_hand_for_as_long_as_somebody_refers_to_it() -> None:
+def test_a_row_is_in_hand_while_somebody_refers_to_it_but_not_for_ever(stopwatch: Stopwatch) -> None:
     rows = HeldRows()
     first, second = rows.hold(1, 7), rows.hold(2, 7)
 
-    assert rows.ids() == {first.id, second.id} == {1, 2}
+    assert rows.ids(12.0) == {first.id, second.id} == {1, 2}
     del first
     gc.collect()
-    assert rows.ids() == {2}
+    assert rows.ids(12.0) == {2}
+    stopwatch.ahead_s = 11.0
+    assert rows.ids(12.0) == {2}
+    stopwatch.ahead_s = 13.0
+    assert rows.ids(12.0) == set()
+
+
+def test_a_row_that_was_written_off_does_not_begin() -> None:
+    rows = HeldRows()
+    lost, other = rows.hold(1, 7), rows.hold(2, 7)
+
+    rows.write_off({1})
+
+    assert rows.ids(12.0) == {2}
+    assert not rows.begin(lost)
+    assert rows.begin(other)
 
 
 def test_a_row_that_waited_too_long_is_taken_back_once_and_does_not_begin(stopwatch: Stopwatch) -> None:
@@ -143,6 +160,94 @@ def test_an_attempt_that_was_forgotten_on_the_way_is_handed_back(
 
     assert instance.result(timeout=0) == "there"
     assert bodies.ran == ["there", "there"]
+
+
+class Again(WorkflowEntrypoint[Any]):
+    """Its step has a row from the second attempt on; that one ends when the database has gone away."""
+
+    bodies: Bodies
+    go_away: Callable[[], None]
+
+    async def run(self, event: Any, step: Any) -> Any:
+        async def body(ctx: Any) -> str:
+            if ctx.attempt == 1:
+                raise RuntimeError("the first one fails")
+            Again.go_away()
+            return str(Again.bodies("done")())
+
+        return await step.do("again", {"retries": {"limit": 1, "delay": 0}}, body)
+
+
+@pytest.fixture
+def no_collection() -> Iterator[None]:
+    """Nor does it come in a worker with nothing to do."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_an_attempt_that_ended_while_the_database_was_away_is_run_again_though_its_traceback_refers_to_it(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch, stopwatch: Stopwatch
+) -> None:
+    """Found by chaos: its row stood in the name of a worker that knew nothing of it, and its instance waited for that."""
+    away = 0
+
+    def go_away() -> None:
+        nonlocal away
+        away = 2  # for what it has come to, and for handing it back
+
+    def transaction(*args: Any, **kwargs: Any) -> Any:
+        nonlocal away
+        if away:
+            away -= 1
+            raise DatabaseUnavailable("the database is away")
+        return real(*args, **kwargs)
+
+    real = bench.database.transaction
+    monkeypatch.setattr(bench.database, "transaction", transaction)
+    Again.bodies, Again.go_away = bodies, go_away
+    instance = bench.create(Again)
+    supervisor = Supervisor(bench.runtime)
+    bench.work()
+    monkeypatch.setattr(Again, "go_away", lambda: None)
+    for _ in range(3):
+        supervisor.beat()
+        bench.after("10 seconds")
+    assert bench.rows("SELECT state, worker FROM @attempts WHERE attempt = 2") == [("running", bench.runtime.worker_id)]
+
+    stopwatch.ahead_s = bench.settings.lease_ms / 1000
+    for _ in range(2):
+        supervisor.beat()
+    bench.after("10 seconds")
+    bench.settle()
+    bench.work()
+
+    assert instance.result(timeout=0) == "done"
+    assert bodies.ran == ["done", "done"]
+
+
+@pytest.mark.usefixtures("no_collection")
+def test_a_body_that_runs_for_longer_than_a_lease_stays_where_it_is(
+    bench: Bench, bodies: Bodies, stopwatch: Stopwatch
+) -> None:
+    def long() -> str:
+        stopwatch.ahead_s += 10 * bench.settings.lease_ms / 1000
+        for _ in range(3):
+            supervisor.beat()
+        return str(bodies("long")())
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[Any]:
+            return await asyncio.gather(step.do("long", long), step.do("other", bodies("other")))
+
+    instance = bench.create(Fan)
+    supervisor = Supervisor(bench.runtime)
+    bench.work()
+
+    assert instance.result(timeout=0) == ["long", "other"]
+    assert [step.attempts for step in instance.describe().steps] == [1, 1]
+    assert sorted(bodies.ran) == ["long", "other"]
 
 
 def test_steps_claimed_behind_a_long_body_are_for_others_after_a_moment(
