@@ -20,7 +20,7 @@ from orchestrator.engine.orders import Identity, Order
 from orchestrator.engine.runtime import Runtime
 from orchestrator.engine.turns import claim
 from orchestrator.statuses import AttemptState
-from orchestrator.store import attempts
+from orchestrator.store import attempts, instances
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -108,6 +108,7 @@ def hand_back_rows(runtime: Runtime, ids: list[int]) -> dict[int, str]:
     later = runtime.clock.now_ms() + runtime.patience_ms
 
     def work(connection: Connection) -> dict[int, str]:
+        instances.want_held_up(connection, ids, ring_at=later)
         queues = {id: attempts.make_ready(connection, id, runtime.worker_id, ring_at=later) for id in ids}
         return {id: queue for id, queue in queues.items() if queue is not None}
 

@@ -144,6 +144,17 @@ WANT = Statement(f"""
     UPDATE @instances SET {WANTED}
     WHERE id = :id AND status NOT IN ('complete', 'errored', 'terminated') RETURNING holder, queue, status
 """)
+_WANT_HELD_UP = Statement(
+    f"""
+    WITH held_up AS {{materialized}} (
+        SELECT id FROM @instances
+        WHERE id IN (SELECT instance_id FROM @attempts WHERE id IN :attempts)
+            AND status IN ('waitingForPause', 'rollingBack')
+        ORDER BY id {{lock}})
+    UPDATE @instances SET {WANTED} WHERE id IN (SELECT id FROM held_up)
+    """,
+    "attempts",
+)
 _SET_STATUS = Statement("""
     UPDATE @instances SET status = :status, wanted = wanted + 1, modified_at = :now, paused_at = :paused_at,
         ring_at = :ring_at, place = NULL
@@ -378,6 +389,11 @@ def want(connection: Connection, id: int, *, ring_at: int) -> InstanceRow | None
     Nobody is rung for an instance that is paused, and there is no news for one that has ended.
     """
     return WANT(connection, id=id, ring_at=ring_at).one_or_none()
+
+
+def want_held_up(connection: Connection, by: Sequence[int], *, ring_at: int) -> None:
+    """`want`, for those that wait for these attempts to end, so as to be paused or undone: nobody else takes them up."""
+    _WANT_HELD_UP(connection, attempts=list(by), ring_at=ring_at)
 
 
 def set_status(
