@@ -216,7 +216,7 @@ class Activation:
         self._nudged = False
         self.book.read(self, claim, missed)
         self.helping = self.helping or self.book.has_ready(self.runtime.queues)
-        for key in [key for key in self.in_place if key not in self.live.outstanding]:
+        for key in [key for key in self.in_place if key not in self.live.outstanding or key in self.book.undecided]:
             self.in_place.cancel(key)
 
     def _run_some(self) -> list[Report]:

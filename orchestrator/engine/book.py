@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from orchestrator.store import instances, missed
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
+    from orchestrator.engine.orders import Order
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Book:
         self._classify(outstanding.values(), activation.in_place)
         self._next_due = None
 
-    def take_up(self, live: WorkflowRun | RollbackRun, in_place: dict[str, Any] | None = None) -> None:
+    def take_up(self, live: WorkflowRun | RollbackRun, in_place: dict[str, Order] | None = None) -> None:
         """Take over what the function has asked for and given up since it was last looked at."""
         if live.cancelled:
             for command in live.cancelled:
@@ -126,10 +127,14 @@ class Book:
             self._classify([c for c in live.new.values() if c.key in live.outstanding], in_place or {})
             live.new.clear()
 
-    def _classify(self, commands: Any, in_place: dict[str, Any]) -> None:
+    def _classify(self, commands: Any, in_place: dict[str, Order]) -> None:
         for command in commands:
             key = command.key
-            if key in self.timers or key in self.remote or key in in_place:
+            if (
+                key in self.timers
+                or key in self.remote
+                or (key in in_place and not _is_overruled(in_place[key], self.failed))
+            ):
                 continue
             if not isinstance(command, RunStep):
                 self.to_wait[key] = command
@@ -230,6 +235,12 @@ class Book:
         for key in keys:
             self.timers.pop(key, None)
         self._next_due = None
+
+
+def _is_overruled(order: Order, failed: Mapping[str, Failed]) -> bool:
+    """Whether others have counted an attempt as failed that runs in place, as when its time was over."""
+    last = failed.get(order.command.key)
+    return last is not None and last.attempt >= order.attempt
 
 
 def _look(activation: Activation, claim: Any, after: int) -> tuple[Any, missed.Missed]:

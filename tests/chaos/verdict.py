@@ -88,7 +88,7 @@ def _judge_one(connection: Connection, started: Started, verdict: Verdict) -> No
     output = None if row.output is None else json.loads(row.output)
     found = f"{program.id} ({program.flavour}) is {row.status} with {output} {row.error or ''}"
     if row.status not in ("complete", "errored", "terminated"):
-        verdict.lost.append(found)
+        verdict.lost.append(f"{found}, {_whereabouts(connection, started.instance._pk)}")
         return
     try:
         predicted = (InstanceStatus.COMPLETE, programs.expected(program.op))
@@ -101,6 +101,14 @@ def _judge_one(connection: Connection, started: Started, verdict: Verdict) -> No
     verdict.wrong += [
         f"{program.id}: {what}" for what in left_behind(connection, started.instance._pk) if "not delivered" not in what
     ]
+
+
+def _whereabouts(connection: Connection, pk: int) -> str:
+    """Who has it and what it waits for, so that what became of it can be found in the logs."""
+    holder, fence, ring_at = connection.execute(_HELD, {"id": pk}).one()
+    tried = [f"attempt {key} is {state} ({worker})" for key, state, worker in connection.execute(_TRIED, {"id": pk})]
+    timers = [f"{kind} {key} is due at {due_at}" for key, kind, due_at in connection.execute(_TIMERS, {"id": pk})]
+    return ", ".join([f"instance {pk} held by {holder} (fence {fence}), rung for at {ring_at}", *tried, *timers])
 
 
 def _judge_step(step: Any, notes: Notes, verdict: Verdict, frozen: Frozen) -> None:
@@ -180,6 +188,9 @@ def _idempotency_key(row: Any) -> str:
 
 
 _INSTANCE = text("SELECT status, output, error FROM orchestrator_instances WHERE id = :id")
+_HELD = text("SELECT holder, fence, ring_at FROM orchestrator_instances WHERE id = :id")
+_TRIED = text("SELECT key, state, worker FROM orchestrator_attempts WHERE instance_id = :id AND state <> 'failed'")
+_TIMERS = text("SELECT key, kind, due_at FROM orchestrator_timers WHERE instance_id = :id")
 _STEPS = """
     SELECT s.run, s.key, s.error, s.attempts, s.worker, i.workflow, i.instance_id AS id, i.created_at,
         {stored} AS stored_ms
