@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from orchestrator.store import alike
 from orchestrator.store.driver import execute
 
 COLUMNS = (
@@ -45,8 +46,29 @@ _FIRED_PG = (
     f"INSERT INTO orchestrator_steps ({_NAMES}) "
     f"SELECT r.* FROM quiet, unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r{_ANSWER_PG}"
 )
-_FIRED_ONE_PG = _FIRED_PG[: _FIRED_PG.rindex("SELECT r.* FROM")] + (
+_FIRED_ONE_PG = _FIRED_PG[: _FIRED_PG.rindex("SELECT r.* FROM")].replace("key = ANY(%s)", "key = %s") + (
     f"SELECT {', '.join(f'%s::{type_}' for type_ in TYPES_PG)} FROM quiet{_ANSWER_PG}"
+)
+
+# The same for several instances at once.
+_HELD_EACH_PG = """
+    me AS (SELECT asked.*, wanted, status FROM asked JOIN orchestrator_instances i ON i.id = g_id
+        WHERE i.fence = g_fence AND i.holder IS NOT NULL ORDER BY i.id FOR NO KEY UPDATE OF i),"""
+_INSERTED_EACH_PG = f"""
+    inserted AS (INSERT INTO orchestrator_steps ({_NAMES})
+        SELECT {", ".join(f"g_{column}" for column in COLUMNS)} FROM {{whose}} ORDER BY n RETURNING instance_id, seq)
+    SELECT n, wanted, status, seq FROM me LEFT JOIN inserted ON instance_id = g_id"""
+_HELD = {"id": "bigint", "fence": "bigint"}
+_ROW = dict(zip(COLUMNS, TYPES_PG, strict=True))
+alike.offer(_ONE_PG, alike.given(_HELD | _ROW) + _HELD_EACH_PG + _INSERTED_EACH_PG.format(whose="me"))
+alike.offer(
+    _FIRED_ONE_PG,
+    alike.given(_HELD | {"wanted": "bigint", "timer_of": "bigint", "timer": "text"} | _ROW)
+    + _HELD_EACH_PG
+    + """
+    quiet AS (SELECT * FROM me WHERE wanted = g_wanted),
+    gone AS (DELETE FROM orchestrator_timers t USING quiet WHERE t.instance_id = g_timer_of AND t.key = g_timer),"""
+    + _INSERTED_EACH_PG.format(whose="quiet"),
 )
 _DELETE_TIMER_SQLITE = "DELETE FROM orchestrator_timers WHERE instance_id = ? AND key = ?"
 _FENCED_SQLITE = "SELECT wanted, status FROM orchestrator_instances WHERE id = ? AND fence = ? AND holder IS NOT NULL"
@@ -88,17 +110,19 @@ def fire(
     (wanted, status, seq of the last row), of which the first tells whether there was; None: the fence has moved.
     """
     if connection.dialect.name == "postgresql":
-        one = len(rows) == 1
-        columns = rows[0] if one else map(list, zip(*rows, strict=True))
-        values = (instance_id, fence, wanted, instance_id, list(keys), *columns)
-        answer = execute(connection, _FIRED_ONE_PG if one else _FIRED_PG, values, keep=True)
+        held = (instance_id, fence, wanted, instance_id)
+        if len(rows) == len(keys) == 1:
+            answer = execute(connection, _FIRED_ONE_PG, (*held, keys[0], *rows[0]), keep=True)
+        else:
+            columns = map(list, zip(*rows, strict=True))
+            answer = execute(connection, _FIRED_PG, (*held, list(keys), *columns), keep=True)
         found: tuple[int, str, int | None] | None = answer.one_or_none()
         return found
-    held = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()
-    if held is None or held[0] != wanted:
-        return None if held is None else (held[0], held[1], None)
+    known = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()
+    if known is None or known[0] != wanted:
+        return None if known is None else (known[0], known[1], None)
     for key in keys:
         execute(connection, _DELETE_TIMER_SQLITE, (instance_id, key))
     for row in rows:
         seq = execute(connection, _INSERT_SQLITE, row).scalar_one()
-    return held[0], held[1], seq
+    return known[0], known[1], seq

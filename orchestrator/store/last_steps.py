@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection
 
 from orchestrator.statuses import InstanceStatus
-from orchestrator.store import hot, instances
+from orchestrator.store import alike, hot, instances
 from orchestrator.store.sql import Statement
 
 _TYPES = dict(zip(hot.COLUMNS, hot.TYPES_PG, strict=True))
@@ -30,6 +31,32 @@ _END_PG = Statement(f"""
         (SELECT count(*) FROM finished) = 1 AS ended
     FROM me
 """)
+# The same for several instances at once, of which each brings its own values.
+_GIVEN = {f"step_{name}": type_ for name, type_ in _TYPES.items()} | {
+    "fence": "bigint", "wanted": "bigint", "status": "text", "output": "text", "error": "text", "now": "bigint",
+    "keep_ms": "bigint", "version": "text", "errored": "integer",
+}  # fmt: skip
+_END_EACH_PG = Statement(f"""
+    me AS {{materialized}} (
+        SELECT asked.*, i.id AS me_id, i.wanted AS found, i.status AS before, i.rollback AS undoing
+        FROM asked JOIN @instances i ON i.id = g_step_instance_id
+        WHERE i.fence = g_fence AND i.holder IS NOT NULL ORDER BY i.id {{lock}} OF i),
+    inserted AS (
+        INSERT INTO @steps ({", ".join(hot.COLUMNS)})
+        SELECT {", ".join(f"g_step_{name}" for name in _TYPES)} FROM me ORDER BY n RETURNING instance_id, seq),
+    finished AS (
+        UPDATE @instances SET {re.sub(r":(?=[a-z])", "g_", instances.AT_THE_END)} FROM me
+        WHERE id = me_id AND found = g_wanted AND undoing IS NULL
+        RETURNING id, @instances.run, workflow, @instances.status, @instances.started_at, @instances.ended_at),
+    noted AS (INSERT INTO @ended (instance, run, workflow, status, started_at, ended_at) SELECT * FROM finished)
+    SELECT n, found, before, seq, finished.id IS NOT NULL
+    FROM me JOIN inserted ON instance_id = me_id LEFT JOIN finished ON finished.id = me_id
+""")
+alike.offer(
+    _END_PG.spelled("postgresql", {})[0],
+    alike.given(_GIVEN) + _END_EACH_PG.spelled("postgresql", {})[0],
+    list(_GIVEN),
+)
 
 
 def end_with(
@@ -58,7 +85,7 @@ def end_with(
     if connection.dialect.name == "postgresql":
         values = {f"step_{column}": row[column] for column in hot.COLUMNS}
         found = _END_PG(connection, {**values, **end, "fence": fence, "wanted": wanted, "errored": 0}).one_or_none()
-        return None if found is None else (found.wanted, found.status, found.seq, found.ended)
+        return None if found is None else (found[0], found[1], found[2], found[3])
     held = hot.insert_fenced(connection, row["instance_id"], fence, [tuple([row[column] for column in hot.COLUMNS])])
     if held is None:
         return None

@@ -1,7 +1,8 @@
 """What several callers on one thread ask of the database at the same moment, in one round trip; it decides nothing.
 
 Each caller is parked while it waits and goes on with its own answer, so none of them need know of the others. On PostgreSQL
-single statements are sent in one pipeline, on SQLite writes share one commit; everything else is done at once, alone.
+single statements are sent in one pipeline, and those that are alike as one (store.alike), on SQLite writes share one commit;
+everything else is done at once, alone.
 200 instances that wake, on one thread and two busy cores: 2.0 ms each instead of 4.8 ms on PostgreSQL, 1.1 ms instead
 of 1.9 ms on SQLite.
 """
@@ -17,8 +18,9 @@ from sqlalchemy.exc import DBAPIError
 
 from orchestrator.clock import Clock
 from orchestrator.errors import DatabaseUnavailable
+from orchestrator.store import alike
 from orchestrator.store.database import Database
-from orchestrator.store.driver import Answer, execute, execute_together
+from orchestrator.store.driver import Answer, execute
 
 T = TypeVar("T")
 
@@ -97,7 +99,7 @@ def answer(database: Database, asked: Sequence[Asked]) -> list[Any]:
         with database.read() as connection:
             if len(asked) == 1:
                 return [execute(connection, asked[0].sql, asked[0].values, keep=asked[0].keep)]
-            return list(execute_together(connection, [(one.sql, one.values) for one in asked]))
+            return list(alike.execute_all(connection, [(one.sql, one.values) for one in asked]))
     except Exception as error:  # noqa: BLE001 - it is handed to those it belongs to
         if len(asked) == 1 or _is_lost(error):
             return [error] * len(asked)
