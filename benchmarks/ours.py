@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
@@ -14,6 +15,7 @@ from benchmarks.engine import PATIENCE_S, Engine, Place
 from benchmarks.ours_app import WORKFLOWS
 from orchestrator import Client, Instance, Settings
 from orchestrator.authoring.registry import Registry
+from orchestrator.client.batches import MAX_BATCH
 from orchestrator.store import migrate, workers
 from orchestrator.store.database import Database
 from tasks.embedded import Embedded
@@ -32,6 +34,19 @@ class Ours(Engine):
 
     def start(self, workflow: str, params: dict[str, Any]) -> Instance:
         return self.client.workflow(workflow).create(params)
+
+    def start_all(self, workflow: str, params: Sequence[dict[str, Any]]) -> list[Instance]:
+        """In batches, which is what the client has for this."""
+        handle = self.client.workflow(workflow)
+        batches = [params[first : first + MAX_BATCH] for first in range(0, len(params), MAX_BATCH)]
+        return [
+            instance
+            for batch in batches
+            for instance in handle.create_batch([{"params": one} for one in batch]).created
+        ]
+
+    def run_all(self, workflow: str, params: Sequence[dict[str, Any]]) -> list[Any]:
+        return [self.result(handle) for handle in self.start_all(workflow, params)]
 
     def result(self, handle: Instance) -> Any:
         return handle.result(timeout=PATIENCE_S)
