@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ALONE_S = 0.005
-"""How long a holder works at a batch alone before others are rung: tiny bodies are done by then, and a message costs more."""
+ALONE_S = 0.001
+"""How long a holder works at a batch alone before others are rung: a few tiny bodies are done by then, and a message costs
+more. With 5 ms, 100 `def` bodies took 1.01 times as long where each blocks for 50 ms, and 1.13 times where they do nothing."""
 FAST_S = 0.004
 MAX_CHUNK = 64
 
