@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from orchestrator.store import alike
 from orchestrator.store.driver import execute
+from orchestrator.store.sql import IS_HELD
 
 COLUMNS = (
     "instance_id", "run", "key", "position", "result", "error", "config", "attempts", "started_at", "ended_at", "worker",
@@ -51,13 +52,15 @@ _FIRED_ONE_PG = _FIRED_PG[: _FIRED_PG.rindex("SELECT r.* FROM")].replace("key = 
 )
 
 # The same for several instances at once.
-_HELD_EACH_PG = """
+_HELD_EACH_PG = f"""
     me AS (SELECT asked.*, wanted, status FROM asked JOIN orchestrator_instances i ON i.id = g_id
-        WHERE i.fence = g_fence AND i.holder IS NOT NULL ORDER BY i.id FOR NO KEY UPDATE OF i),"""
+        WHERE i.fence = g_fence AND {IS_HELD} ORDER BY i.id FOR NO KEY UPDATE OF i),"""
 _INSERTED_EACH_PG = f"""
     inserted AS (INSERT INTO orchestrator_steps ({_NAMES})
         SELECT {", ".join(f"g_{column}" for column in COLUMNS)} FROM {{whose}} ORDER BY n RETURNING instance_id, seq)
-    SELECT n, wanted, status, seq FROM me LEFT JOIN inserted ON instance_id = g_id"""
+    SELECT max(n), max(wanted), max(status), max(seq) FROM (
+        SELECT g_id AS id, n, wanted, status, NULL::bigint AS seq FROM me
+        UNION ALL SELECT instance_id, NULL, NULL, NULL, seq FROM inserted) AS found GROUP BY id"""
 _HELD = {"id": "bigint", "fence": "bigint"}
 _ROW = dict(zip(COLUMNS, TYPES_PG, strict=True))
 alike.offer(_ONE_PG, alike.given(_HELD | _ROW) + _HELD_EACH_PG + _INSERTED_EACH_PG.format(whose="me"))

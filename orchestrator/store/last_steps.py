@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.statuses import InstanceStatus
 from orchestrator.store import alike, hot, instances
-from orchestrator.store.sql import Statement
+from orchestrator.store.sql import IS_HELD, Statement
 
 _TYPES = dict(zip(hot.COLUMNS, hot.TYPES_PG, strict=True))
 
@@ -40,7 +40,7 @@ _END_EACH_PG = Statement(f"""
     me AS {{materialized}} (
         SELECT asked.*, i.id AS me_id, i.wanted AS found, i.status AS before, i.rollback AS undoing
         FROM asked JOIN @instances i ON i.id = g_step_instance_id
-        WHERE i.fence = g_fence AND i.holder IS NOT NULL ORDER BY i.id {{lock}} OF i),
+        WHERE i.fence = g_fence AND {IS_HELD} ORDER BY i.id {{lock}} OF i),
     inserted AS (
         INSERT INTO @steps ({", ".join(hot.COLUMNS)})
         SELECT {", ".join(f"g_step_{name}" for name in _TYPES)} FROM me ORDER BY n RETURNING instance_id, seq),
@@ -49,8 +49,10 @@ _END_EACH_PG = Statement(f"""
         WHERE id = me_id AND found = g_wanted AND undoing IS NULL
         RETURNING id, @instances.run, workflow, @instances.status, @instances.started_at, @instances.ended_at),
     noted AS (INSERT INTO @ended (instance, run, workflow, status, started_at, ended_at) SELECT * FROM finished)
-    SELECT n, found, before, seq, finished.id IS NOT NULL
-    FROM me JOIN inserted ON instance_id = me_id LEFT JOIN finished ON finished.id = me_id
+    SELECT max(n), max(found), max(before), max(seq), bool_or(ended) FROM (
+        SELECT me_id AS id, n, found, before, NULL::bigint AS seq, false AS ended FROM me
+        UNION ALL SELECT instance_id, NULL, NULL, NULL, seq, false FROM inserted
+        UNION ALL SELECT id, NULL, NULL, NULL, NULL, true FROM finished) AS each_one GROUP BY id
 """)
 alike.offer(
     _END_PG.spelled("postgresql", {})[0],

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from orchestrator.store import attempts, steps, timers
 from orchestrator.store.driver import Row
-from orchestrator.store.sql import Statement, together
+from orchestrator.store.sql import IS_HELD, Statement, together
 
 _ATTEMPTS = Statement("""
     SELECT a.instance_id, a.id, key, position, attempt, state, a.queue, worker, config, a.started_at, deadline_at,
@@ -22,10 +22,10 @@ _TIMERS = Statement("""
     SELECT instance_id, key, kind, position, event_type, started_at, due_at FROM @timers
     WHERE instance_id IN :ids ORDER BY instance_id, position
 """, "ids")  # fmt: skip
-_JOURNALS = Statement("""
+_JOURNALS = Statement(f"""
     SELECT i.id AS instance_id, s.seq, s.key, s.position, s.result, s.error, s.ended_at
-    FROM {json_rows} JOIN @instances i ON i.id = CAST(value ->> 'id' AS bigint)
-        AND i.fence = CAST(value ->> 'fence' AS bigint) AND i.holder IS NOT NULL
+    FROM {{json_rows}} JOIN @instances i ON i.id = CAST(value ->> 'id' AS bigint)
+        AND i.fence = CAST(value ->> 'fence' AS bigint) AND {IS_HELD}
     LEFT JOIN @steps s ON s.instance_id = i.id AND s.run = i.run AND s.seq > CAST(value ->> 'after' AS bigint)
     ORDER BY i.id, s.seq
 """)

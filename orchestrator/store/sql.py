@@ -36,6 +36,12 @@ _DIFFERENCES: Mapping[str, Mapping[str, str]] = {
 }
 
 
+IS_HELD = "coalesce(i.holder, '') <> ''"
+"""As `i.holder IS NOT NULL`, in a way that says nothing to PostgreSQL's planner: where nobody held anything when it last
+counted, it would expect one row of that, go through the whole table for it and hold each row it finds against each value: a
+third of a second for 500 of each. For the same reason what parts of a statement return is grouped and not joined."""
+
+
 _POSTGRESQL = postgresql.dialect()  # type: ignore[no-untyped-call]
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)(?!:)")
 

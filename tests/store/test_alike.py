@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from typing import Any
 
 import greenlet
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.store import alike, instances, last_steps, steps, timers
+from orchestrator.store import alike, driver, instances, last_steps, steps, timers
+from orchestrator.store.database import Database
 from orchestrator.store.together import Asked, SharedDatabase, answer
+from tests.engine.clock import FakeClock
 from tests.store.conftest import Store
 from tests.store.test_journal import line
 from tests.store.test_waits import timer
@@ -37,6 +40,10 @@ def the_end(connection: Connection, pk: int, fence: int) -> Any:
     )
 
 
+NEW = {
+    "workflow": "orders", "queue": "default", "params": "{}", "trigger": "api", "ring_at": None,
+    "success_retention_ms": None, "error_retention_ms": None,
+}  # fmt: skip
 WRITES = {a_step: "step", a_fired_timer: "sleep", two_fired_timers: "sleep", the_end: "last"}
 """Each with a key that it adds to the journal."""
 
@@ -165,3 +172,50 @@ def test_what_is_alike_goes_with_what_is_not(store: Store) -> None:
     assert [len(one) for one in told] == [3, 4, 3, 3, 3, 3, 4]
     keys = [store.rows("SELECT key FROM @steps WHERE instance_id = :pk ORDER BY seq", pk=pk)[0].key for pk, _ in claims]
     assert keys == [WRITES[write] for write in writes]
+
+
+@pytest.fixture
+def on_postgres(postgres_url: str) -> Iterator[Store]:
+    with closing(Database(postgres_url, clock=FakeClock())) as database:
+        yield Store(database)
+
+
+def explained(connection: Connection, sql: str, values: Any) -> list[dict[str, Any]]:
+    """The nodes of its plan, each before those below it."""
+    (((plan,),),) = driver.execute(connection, f"EXPLAIN (FORMAT JSON) {sql}", values).all()
+    found = [plan["Plan"]]
+    for node in found:
+        found += node.get("Plans", [])
+    return found
+
+
+@pytest.mark.parametrize("write", [a_step, a_fired_timer, the_end])
+def test_no_row_is_held_against_every_value_where_nothing_was_held_when_the_planner_last_counted(
+    on_postgres: Store, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by a benchmark: with as many instances as these, whose statistics were taken at night, a third of a second."""
+    store = on_postgres
+    for number in range(5):
+        rows = [
+            {"instance_id": f"{number}/{one}", **NEW, "params": " " * 1000, "now": store.now} for one in range(1000)
+        ]
+        keys = store(instances.insert_many, rows).values()
+        store(steps.insert, [line(pk, f"before {n}") for pk in keys for n in range(4)])
+    store.database.statement(lambda connection: driver.execute(connection, "ANALYZE", ()))
+    ids = [row.id for row in store.rows("SELECT id FROM @instances ORDER BY id LIMIT 500")]
+    claims = store(instances.claim_all, ids=ids, worker="w", now=store.now, limited=[])
+    plans = []
+
+    def execute(connection: Connection, sql: str, values: Any, *, keep: bool = False) -> Any:
+        plans.append(explained(connection, sql, values))
+        return driver.execute(connection, sql, values)
+
+    monkeypatch.setattr(alike, "execute", execute)
+    together(store, write, [(claim.id, claim.fence) for claim in claims])
+
+    (nodes,) = plans
+    joined = [node for node in nodes if node["Node Type"] == "Nested Loop"]
+    below = [
+        child.get("Relation Name") for node in joined for child in node["Plans"] if child["Node Type"] == "Seq Scan"
+    ]
+    assert "orchestrator_instances" not in below, nodes
