@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.store.driver import Answer, execute, execute_together
+from orchestrator.store.driver import Answer, execute_together
 
 AT_LEAST = 3
 """Fewer are asked for one by one: the lists cost more than that."""
@@ -62,11 +62,7 @@ def execute_all(connection: Connection, asking: Sequence[Asking]) -> list[Answer
     alone = [place for place, (sql, _) in enumerate(asking) if sql not in several]
     statements: list[Asking] = [asking[place] for place in alone]
     statements += [(_offered[sql].sql, _lists(sql, asking, found)) for sql, found in several.items()]
-    if len(statements) == 1:
-        sql, values = statements[0]
-        answers = [execute(connection, sql, values, keep=True)]
-    else:
-        answers = execute_together(connection, statements)
+    answers = execute_together(connection, statements)
     told: list[Answer] = [Answer([], 0)] * len(asking)
     for place, answer in zip(alone, answers[: len(alone)], strict=True):
         told[place] = answer

@@ -81,7 +81,7 @@ def execute(
     Raises DBAPIError, of the same kinds as SQLAlchemy does.
     """
     if (later := getattr(connection, "execute_later", None)) is not None:
-        return later(sql, values, keep=keep)  # type: ignore[no-any-return]
+        return later(sql, values)  # type: ignore[no-any-return]
     cursor = _cursor(connection)
     try:
         if keep and connection.dialect.name == "postgresql":
@@ -109,10 +109,12 @@ def _answer_of(cursor: Any, sql: str) -> Answer:
 
 def execute_together(connection: Connection, statements: Sequence[tuple[str, Any]]) -> list[Answer]:
     """Run statements in one round trip on PostgreSQL: in the connection's transaction, or in one of their own if it is in
-    none.
+    none. All are prepared at their first use.
 
     Raises DBAPIError for the first that was refused; then nothing was done.
     """
+    if len(statements) == 1:
+        return [execute(connection, *statements[0], keep=True)]
     driver: Any = connection.connection.driver_connection
     sql = ""
     try:

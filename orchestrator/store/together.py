@@ -20,7 +20,7 @@ from orchestrator.clock import Clock
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store import alike
 from orchestrator.store.database import Database
-from orchestrator.store.driver import Answer, execute
+from orchestrator.store.driver import Answer
 
 T = TypeVar("T")
 
@@ -28,12 +28,11 @@ T = TypeVar("T")
 class Asked:
     """A statement with its values, in the spelling of the driver, or (on SQLite) a transaction's work."""
 
-    __slots__ = ("keep", "sql", "values", "work")
+    __slots__ = ("sql", "values", "work")
 
-    def __init__(self, sql: str, values: Any, *, keep: bool = False, work: Callable[[Connection], Any] | None = None):
+    def __init__(self, sql: str, values: Any, work: Callable[[Connection], Any] | None = None) -> None:
         self.sql = sql
         self.values = values
-        self.keep = keep
         self.work = work
 
 
@@ -50,8 +49,8 @@ class _Parking:
         self.dialect = database.dialect
         self._park = park
 
-    def execute_later(self, sql: str, values: Mapping[str, Any] | Sequence[Any], *, keep: bool) -> Answer:
-        return cast(Answer, self._park(Asked(sql, values, keep=keep)))
+    def execute_later(self, sql: str, values: Mapping[str, Any] | Sequence[Any]) -> Answer:
+        return cast(Answer, self._park(Asked(sql, values)))
 
 
 class SharedDatabase(Database):
@@ -88,7 +87,7 @@ class SharedDatabase(Database):
 
     def _write(self, work: Callable[[Connection], T]) -> T:
         with self._database.told():
-            return cast(T, self._park(Asked("", None, work=work)))
+            return cast(T, self._park(Asked("", None, work)))
 
 
 def answer(database: Database, asked: Sequence[Asked]) -> list[Any]:
@@ -97,8 +96,6 @@ def answer(database: Database, asked: Sequence[Asked]) -> list[Any]:
         return database.write_all([one.work for one in asked if one.work is not None])
     try:
         with database.read() as connection:
-            if len(asked) == 1:
-                return [execute(connection, asked[0].sql, asked[0].values, keep=asked[0].keep)]
             return list(alike.execute_all(connection, [(one.sql, one.values) for one in asked]))
     except Exception as error:  # noqa: BLE001 - it is handed to those it belongs to
         if len(asked) == 1 or _is_lost(error):

@@ -10,7 +10,7 @@ import greenlet
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.store import alike, driver, instances, last_steps, steps, timers
+from orchestrator.store import driver, instances, last_steps, steps, timers
 from orchestrator.store.database import Database
 from orchestrator.store.together import Asked, SharedDatabase, answer
 from tests.engine.clock import FakeClock
@@ -135,29 +135,9 @@ def test_one_that_is_refused_keeps_nobody_from_writing(store: Store, write: Writ
     told = together(store, write, claims)
 
     assert [isinstance(one, type) and issubclass(one, Exception) for one in told] == [False, True, False, False]
-    assert [len(store.rows("SELECT * FROM @steps WHERE instance_id = :pk", pk=pk)) > 0 for pk, _ in claims] == [
-        True
-    ] * 4
-    assert len(store.rows("SELECT * FROM @steps WHERE instance_id = :pk", pk=pk)) == 1
-
-
-@pytest.mark.parametrize("write", [a_step, a_fired_timer, the_end])
-def test_on_postgresql_it_is_one_statement_for_all(
-    store: Store, write: Write, monkeypatch: pytest.MonkeyPatch, database_url: str
-) -> None:
-    if store.database.is_sqlite:
-        assert all(together(store, write, prepared(store, STATES[:1] * 5)))  # one commit for all, as before
-        return
-    sent: list[str] = []
-    real = alike.execute
-
-    def execute(connection: Connection, sql: str, values: Any, *, keep: bool = False) -> Any:
-        sent.append(sql)
-        return real(connection, sql, values, keep=keep)
-
-    monkeypatch.setattr(alike, "execute", execute)
-    assert all(together(store, write, prepared(store, STATES[:1] * 5)))
-    assert len(sent) == 1
+    written = [len(store.rows("SELECT * FROM @steps WHERE instance_id = :pk", pk=pk)) for pk, _ in claims]
+    assert all(written)
+    assert written[1] == 1
 
 
 def test_what_is_alike_goes_with_what_is_not(store: Store) -> None:
@@ -180,10 +160,24 @@ def on_postgres(postgres_url: str) -> Iterator[Store]:
         yield Store(database)
 
 
-def explained(connection: Connection, sql: str, values: Any) -> list[dict[str, Any]]:
-    """The nodes of its plan, each before those below it."""
-    (((plan,),),) = driver.execute(connection, f"EXPLAIN (FORMAT JSON) {sql}", values).all()
-    found = [plan["Plan"]]
+@pytest.mark.parametrize("write", [a_step, a_fired_timer, the_end])
+def test_it_is_one_statement_for_all(on_postgres: Store, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    claims = prepared(on_postgres, STATES[:1] * 5)
+    sent: list[str] = []
+    real = driver.execute
+
+    def execute(connection: Connection, sql: str, values: Any, *, keep: bool = False) -> Any:
+        sent.append(sql)
+        return real(connection, sql, values, keep=keep)
+
+    monkeypatch.setattr(driver, "execute", execute)
+    assert all(together(on_postgres, write, claims))
+    assert len(sent) == 1
+
+
+def nodes_of(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """The nodes of a plan, each before those below it."""
+    found = [plan]
     for node in found:
         found += node.get("Plans", [])
     return found
@@ -205,12 +199,14 @@ def test_no_row_is_held_against_every_value_where_nothing_was_held_when_the_plan
     ids = [row.id for row in store.rows("SELECT id FROM @instances ORDER BY id LIMIT 500")]
     claims = store(instances.claim_all, ids=ids, worker="w", now=store.now, limited=[])
     plans = []
+    real = driver.execute
 
     def execute(connection: Connection, sql: str, values: Any, *, keep: bool = False) -> Any:
-        plans.append(explained(connection, sql, values))
-        return driver.execute(connection, sql, values)
+        (((plan,),),) = real(connection, f"EXPLAIN (FORMAT JSON) {sql}", values).all()
+        plans.append(nodes_of(plan["Plan"]))
+        return real(connection, sql, values, keep=keep)
 
-    monkeypatch.setattr(alike, "execute", execute)
+    monkeypatch.setattr(driver, "execute", execute)
     together(store, write, [(claim.id, claim.fence) for claim in claims])
 
     (nodes,) = plans
