@@ -19,37 +19,31 @@ COLUMNS = (
     "instance_id", "run", "key", "position", "result", "error", "config", "attempts", "started_at", "ended_at", "worker",
 )  # fmt: skip
 _NAMES = ", ".join(COLUMNS)
-_LOCK_PG = """
-    WITH me AS (SELECT wanted, status FROM orchestrator_instances
-        WHERE id = %s AND fence = %s AND holder IS NOT NULL FOR NO KEY UPDATE),
-    inserted AS ("""
-_ANSWER_PG = """ RETURNING seq)
-    SELECT wanted, status, (SELECT max(seq) FROM inserted) FROM me"""
 TYPES_PG = ("bigint", "integer", "text", "integer", "text", "text", "text", "integer", "bigint", "bigint", "text")
+_GIVEN_ONE = ", ".join(f"%s::{type_}" for type_ in TYPES_PG)
+_GIVEN_MANY = f"unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r"
 
 # The row lock makes the check of the fence exact: a claim that would move it waits for this commit, and this waits for
 # a claim and then finds no row.
-_ONE_PG = (
-    f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT {', '.join(f'%s::{type_}' for type_ in TYPES_PG)} FROM me{_ANSWER_PG}"
-)
-_MANY_PG = (
-    f"{_LOCK_PG}INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT r.* FROM me, unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r{_ANSWER_PG}"
-)
-_FIRED_PG = (
-    """
+_HELD_PG = """
     WITH me AS (SELECT wanted, status FROM orchestrator_instances
-        WHERE id = %s AND fence = %s AND holder IS NOT NULL FOR NO KEY UPDATE),
+        WHERE id = %s AND fence = %s AND holder IS NOT NULL FOR NO KEY UPDATE),"""
+_INSERTED_PG = f" inserted AS (INSERT INTO orchestrator_steps ({_NAMES}) "
+_ANSWER_PG = """ RETURNING seq)
+    SELECT wanted, status, (SELECT max(seq) FROM inserted) FROM me"""
+_ONE_PG = f"{_HELD_PG}{_INSERTED_PG}SELECT {_GIVEN_ONE} FROM me{_ANSWER_PG}"
+_MANY_PG = f"{_HELD_PG}{_INSERTED_PG}SELECT r.* FROM me, {_GIVEN_MANY}{_ANSWER_PG}"
+
+
+def _fired(is_key: str, rows: str) -> str:
+    return f"""{_HELD_PG}
     quiet AS (SELECT 1 FROM me WHERE wanted = %s),
-    gone AS (DELETE FROM orchestrator_timers WHERE instance_id = %s AND key = ANY(%s) AND EXISTS (SELECT 1 FROM quiet)),
-    inserted AS ("""
-    f"INSERT INTO orchestrator_steps ({_NAMES}) "
-    f"SELECT r.* FROM quiet, unnest({', '.join(f'%s::{type_}[]' for type_ in TYPES_PG)}) AS r{_ANSWER_PG}"
-)
-_FIRED_ONE_PG = _FIRED_PG[: _FIRED_PG.rindex("SELECT r.* FROM")].replace("key = ANY(%s)", "key = %s") + (
-    f"SELECT {', '.join(f'%s::{type_}' for type_ in TYPES_PG)} FROM quiet{_ANSWER_PG}"
-)
+    gone AS (DELETE FROM orchestrator_timers WHERE instance_id = %s AND key {is_key} AND EXISTS (SELECT 1 FROM quiet)),
+    {_INSERTED_PG}{rows}{_ANSWER_PG}"""
+
+
+_FIRED_MANY_PG = _fired("= ANY(%s)", f"SELECT r.* FROM quiet, {_GIVEN_MANY}")
+_FIRED_ONE_PG = _fired("= %s", f"SELECT {_GIVEN_ONE} FROM quiet")
 
 # The same for several instances at once.
 _HELD_EACH_PG = f"""
@@ -61,12 +55,12 @@ _INSERTED_EACH_PG = f"""
     SELECT max(n), max(wanted), max(status), max(seq) FROM (
         SELECT g_id AS id, n, wanted, status, NULL::bigint AS seq FROM me
         UNION ALL SELECT instance_id, NULL, NULL, NULL, seq FROM inserted) AS found GROUP BY id"""
-_HELD = {"id": "bigint", "fence": "bigint"}
+_FENCE = {"id": "bigint", "fence": "bigint"}
 _ROW = dict(zip(COLUMNS, TYPES_PG, strict=True))
-alike.offer(_ONE_PG, alike.given(_HELD | _ROW) + _HELD_EACH_PG + _INSERTED_EACH_PG.format(whose="me"))
+alike.offer(_ONE_PG, alike.given(_FENCE | _ROW) + _HELD_EACH_PG + _INSERTED_EACH_PG.format(whose="me"))
 alike.offer(
     _FIRED_ONE_PG,
-    alike.given(_HELD | {"wanted": "bigint", "timer_of": "bigint", "timer": "text"} | _ROW)
+    alike.given(_FENCE | {"wanted": "bigint", "timer_of": "bigint", "timer": "text"} | _ROW)
     + _HELD_EACH_PG
     + """
     quiet AS (SELECT * FROM me WHERE wanted = g_wanted),
@@ -118,7 +112,7 @@ def fire(
             answer = execute(connection, _FIRED_ONE_PG, (*held, keys[0], *rows[0]), keep=True)
         else:
             columns = map(list, zip(*rows, strict=True))
-            answer = execute(connection, _FIRED_PG, (*held, list(keys), *columns), keep=True)
+            answer = execute(connection, _FIRED_MANY_PG, (*held, list(keys), *columns), keep=True)
         found: tuple[int, str, int | None] | None = answer.one_or_none()
         return found
     known = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()

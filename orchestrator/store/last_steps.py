@@ -54,11 +54,7 @@ _END_EACH_PG = Statement(f"""
         UNION ALL SELECT instance_id, NULL, NULL, NULL, seq, false FROM inserted
         UNION ALL SELECT id, NULL, NULL, NULL, NULL, true FROM finished) AS each_one GROUP BY id
 """)
-alike.offer(
-    _END_PG.spelled("postgresql", {})[0],
-    alike.given(_GIVEN) + _END_EACH_PG.spelled("postgresql", {})[0],
-    list(_GIVEN),
-)
+alike.offer(_END_PG.text("postgresql"), alike.given(_GIVEN) + _END_EACH_PG.text("postgresql"), list(_GIVEN))
 
 
 def end_with(
@@ -87,7 +83,7 @@ def end_with(
     if connection.dialect.name == "postgresql":
         values = {f"step_{column}": row[column] for column in hot.COLUMNS}
         found = _END_PG(connection, {**values, **end, "fence": fence, "wanted": wanted, "errored": 0}).one_or_none()
-        return None if found is None else (found[0], found[1], found[2], found[3])
+        return None if found is None else tuple(found)
     held = hot.insert_fenced(connection, row["instance_id"], fence, [tuple([row[column] for column in hot.COLUMNS])])
     if held is None:
         return None

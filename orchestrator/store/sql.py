@@ -65,6 +65,10 @@ class Statement:
             return execute_many(connection, self._spelled[connection.dialect.name], parameters)
         return execute(connection, *self.spelled(connection.dialect.name, named if parameters is None else parameters))
 
+    def text(self, dialect: str) -> str:
+        """As the driver spells it."""
+        return self._spelled[dialect]
+
     def spelled(self, dialect: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """What the driver is given."""
         if self._expanding and dialect == "sqlite":
