@@ -27,7 +27,7 @@ from tests.services import PostgresServer, ValkeyServer
 STEPS, INSTANCES, SLEEPS, NAPS, JOURNAL, REPLAYS = 1000, 200, 2000, 100, 10_000, 20
 RATE = 400
 """Samples a second. Each stops the process for a moment, so that nothing is timed while they are taken."""
-ATTACH_S = 1.0
+ATTACHES_WITHIN_S = 30.0
 LEAD_S = 2.0
 """Of sleeps, before they are due: the profiler comes meanwhile."""
 
@@ -69,7 +69,7 @@ def _timers(engine: Ours) -> Work:
     """From the moment at which they are due."""
     due_at = time.time() + engine.timer_lead_s
     handles = engine.start_all("timer", [{"due_ms": due_at * MS}] * SLEEPS)
-    time.sleep(max(due_at - LEAD_S - time.time(), 0))
+    time.sleep(max(due_at - LEAD_S - time.time(), 0))  # they are due by this very clock
 
     def wake() -> float:
         for handle in handles:
@@ -176,21 +176,30 @@ def _spied_on(engine: Ours, file: Path, stacks: list[str]) -> Iterator[None]:
         "--format",
         "raw",
     ]
-    with (file.with_suffix(".log")).open("w+") as log:
+    with (file.with_suffix(".log")).open("w") as log:
         spy = subprocess.Popen([*command, "--output", str(file)], stdout=log, stderr=log)
-        time.sleep(ATTACH_S)
         try:
+            _wait_till_it_looks(spy, Path(log.name))
             yield
         finally:
             spy.send_signal(signal.SIGINT)
             code = spy.wait()
-            log.seek(0)
-            if code != 0 or not file.exists():
-                raise SystemExit(
-                    f"py-spy can't look into a process here, as a container may forbid it: {log.read()[-500:]}"
-                )
+    if code != 0 or not file.exists():
+        raise _cant_look(Path(log.name))
     stacks += file.read_text().splitlines()
     file.unlink()
+
+
+def _wait_till_it_looks(spy: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + ATTACHES_WITHIN_S
+    while "Sampling process" not in log.read_text():
+        if spy.poll() is not None or time.monotonic() > deadline:
+            raise _cant_look(log)
+        time.sleep(0.01)  # it tells nobody but its log
+
+
+def _cant_look(log: Path) -> SystemExit:
+    return SystemExit(f"py-spy can't look into a process here, as a container may forbid it: {log.read_text()[-500:]}")
 
 
 if __name__ == "__main__":
