@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AT_ONCE = 500
-"""How many go on at a time, apart from those that wait for a body: the others wait for some of them to end. While 2,000 timers
-fire, with 500 instead of 50 the last of them is late by two thirds, and who starts then has its result in half the time."""
+"""How many go on at a time, apart from those that wait for a body: the others wait for some of them to end. With 500 instead
+of 50, the last of 2,000 timers is late by two thirds of what it was, who starts meanwhile has a result in half the time."""
 BACKLOG = 1000
 """How many may wait to be begun; with more, another thread is worth its while."""
 LONG_S = 0.25
