@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 PARTS: Mapping[str, Sequence[str]] = {
     "JSON": ("orchestrator/serialization.py", "pydantic", "/json/", "(json/"),
-    "the driver of the database": ("psycopg", "orchestrator/store/driver.py"),
+    "the driver of the database": ("psycopg", "orchestrator/store/driver.py", "orchestrator/store/libpq.py"),
     "going on in step": ("engine/convoy.py", "engine/crowd.py", "store/together.py"),
     "statements and transactions": ("orchestrator/store/", "sqlalchemy"),
     "the workflow's function, and replaying it": ("orchestrator/replay/", "orchestrator/authoring/"),

@@ -26,7 +26,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrator.clock import Clock, DatabaseClock, SystemClock, monotonic
 from orchestrator.errors import DatabaseUnavailable, SettingsError
-from orchestrator.store.driver import execute
+from orchestrator.store.driver import carry_out, execute
 from orchestrator.store.group_commit import GroupCommit
 from orchestrator.store.kept_connections import KeptConnections
 
@@ -77,11 +77,16 @@ class Database:
             self._writer = GroupCommit(self._writer_engine)
         else:
             options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 10, "pool_recycle": 1800}
-            options["connect_args"] = {"connect_timeout": 10, "options": "-c lock_timeout=10s"}
+            # psycopg prepares nothing by itself: what it had it would forget at a ROLLBACK, and ours with it (store.libpq).
+            options["connect_args"] = {
+                "connect_timeout": 10, "options": "-c lock_timeout=10s", "prepare_threshold": None,
+            }  # fmt: skip
             self._engine = create_engine(self.url, **options)
             self._reader = create_engine(
                 self.url, isolation_level="AUTOCOMMIT", skip_autocommit_rollback=True, **options
             )
+            for engine in (self._engine, self._reader):
+                event.listen(engine, "connect", _carry_out_by_libpq)
             self._transactions = KeptConnections(self._engine, pool_size)
         self._reading = KeptConnections(self._reader, pool_size)
 
@@ -259,6 +264,12 @@ class Database:
                 connection.execute(f"PRAGMA {pragma}")
 
         return engine
+
+
+def _carry_out_by_libpq(driver: Any, record: Any) -> None:
+    from orchestrator.store.libpq import Session  # psycopg is only there where PostgreSQL is
+
+    carry_out(record.info, Session(driver))
 
 
 def _dispose_for_good(engine: Engine) -> None:

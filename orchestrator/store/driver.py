@@ -2,24 +2,25 @@
 
 SQLAlchemy keeps the pool, the transactions and the errors; what a constant statement with plain values does not need is
 its compilation, its context and its result. Processor time per call of a lookup by key, on PostgreSQL: 336 µs through a
-Connection, 168 µs through a cursor of psycopg.
+Connection, 168 µs through a cursor of psycopg; store.libpq does without that too.
 """
 
 from __future__ import annotations
 
 import functools
 from collections import namedtuple
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, MultipleResultsFound, NoResultFound
 
 _made: dict[str, Any] = {}
-"""The type of the rows of each statement that returns any: psycopg's description of them costs as much as the rows."""
+"""What makes the rows of each statement that returns any: to ask for the names of their columns costs as much as the rows."""
 MANY = 1000
 
 _CURSOR = "orchestrator cursor"
+_SESSION = "orchestrator session"
 
 
 class Row(tuple[Any, ...]):
@@ -73,21 +74,47 @@ class Answer:
         return [row[0] for row in self.rows]
 
 
+class Session(Protocol):
+    """What carries out the statements of one connection instead of a cursor (see store.libpq)."""
+
+    def execute(
+        self,
+        sql: str,
+        values: Mapping[str, Any] | Sequence[Any],
+        *,
+        keep: bool,
+        meanwhile: Callable[[], object] | None,
+    ) -> Answer: ...
+    def execute_all(self, statements: Sequence[tuple[str, Any]]) -> list[Answer]: ...
+
+
+def carry_out(info: Any, session: Session) -> None:
+    """Have the statements of the connection that this is the `info` of carried out by a session."""
+    info[_SESSION] = session
+
+
 def execute(
-    connection: Connection, sql: str, values: Mapping[str, Any] | Sequence[Any], *, keep: bool = False
+    connection: Connection,
+    sql: str,
+    values: Mapping[str, Any] | Sequence[Any],
+    *,
+    keep: bool = False,
+    meanwhile: Callable[[], object] | None = None,
 ) -> Answer:
     """Run a statement in the spelling of the driver. `keep`: prepare it on PostgreSQL at its first use.
+
+    `meanwhile` is called while the server is at it; not where there is none, or the round trip is shared with others.
 
     Raises DBAPIError, of the same kinds as SQLAlchemy does.
     """
     if (later := getattr(connection, "execute_later", None)) is not None:
         return later(sql, values)  # type: ignore[no-any-return]
-    cursor = _cursor(connection)
+    session = connection.info.get(_SESSION)
     try:
-        if keep and connection.dialect.name == "postgresql":
-            cursor.execute(sql, values, prepare=True)
-        else:
-            cursor.execute(sql, values)
+        if session is not None:
+            return session.execute(sql, values, keep=keep, meanwhile=meanwhile)  # type: ignore[no-any-return]
+        cursor = _cursor(connection)
+        cursor.execute(sql, values)
         return _answer_of(cursor, sql)
     except connection.dialect.loaded_dbapi.Error as error:
         raise _translated(connection, sql, error) from error
@@ -95,16 +122,21 @@ def execute(
 
 def _answer_of(cursor: Any, sql: str) -> Answer:
     """Everything that the statement returned."""
+    columns = cursor.description
+    if columns is None:
+        return Answer([], cursor.rowcount)
+    make = row_maker(sql, lambda: [column[0] for column in columns])
+    return Answer([make(row) for row in cursor.fetchall()], cursor.rowcount)
+
+
+def row_maker(sql: str, names: Callable[[], Sequence[str]]) -> Callable[[Sequence[Any]], Row]:
+    """What makes a row of what a statement returns of the values in it; `names`: of its columns."""
     make = _made.get(sql)
     if make is None:
-        columns = cursor.description
-        if columns is None:
-            return Answer([], cursor.rowcount)
-        make = _row_type(tuple([column[0] for column in columns]))
+        make = _row_type(tuple(names()))._make
         if len(_made) < MANY:
             _made[sql] = make
-    found = cursor.fetchall()
-    return Answer([make(*row) for row in found], cursor.rowcount)
+    return make  # type: ignore[no-any-return]
 
 
 def execute_together(connection: Connection, statements: Sequence[tuple[str, Any]]) -> list[Answer]:
@@ -115,18 +147,10 @@ def execute_together(connection: Connection, statements: Sequence[tuple[str, Any
     """
     if len(statements) == 1:
         return [execute(connection, *statements[0], keep=True)]
-    driver: Any = connection.connection.driver_connection
-    sql = ""
     try:
-        with driver.pipeline():
-            cursors = []
-            for sql, values in statements:
-                cursor = driver.cursor()
-                cursor.execute(sql, values, prepare=True)
-                cursors.append(cursor)
-        return [_answer_of(cursor, sql) for cursor, (sql, _) in zip(cursors, statements, strict=True)]
+        return connection.info[_SESSION].execute_all(statements)  # type: ignore[no-any-return]
     except connection.dialect.loaded_dbapi.Error as error:
-        raise _translated(connection, sql, error) from error
+        raise _translated(connection, statements[0][0], error) from error
 
 
 def execute_many(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> Answer:

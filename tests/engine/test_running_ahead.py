@@ -17,7 +17,7 @@ from orchestrator.engine import pump
 from orchestrator.engine.activation import advance
 from orchestrator.engine.convoy import advance_together
 from orchestrator.errors import DatabaseUnavailable, InstanceErrored, InstanceTerminated
-from orchestrator.store import driver
+from orchestrator.store.libpq import Session
 from tests.engine.bench import Bench, Bodies, Own, steps_of
 
 Moment = list[Callable[[Any], Any]]
@@ -28,7 +28,7 @@ class Writes:
 
     def __init__(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         self.single = self.transactions = self.statements = 0
-        statement, transaction, cursor = bench.database.statement, bench.database.transaction, driver._cursor
+        statement, transaction, execute = bench.database.statement, bench.database.transaction, Session.execute
 
         def one(work: Any) -> Any:
             self.single += 1
@@ -38,13 +38,13 @@ class Writes:
             self.transactions += 1
             return transaction(work)
 
-        def counted(connection: Any) -> Any:
+        def counted(session: Any, *statement: Any, **options: Any) -> Any:
             self.statements += 1
-            return cursor(connection)
+            return execute(session, *statement, **options)
 
         monkeypatch.setattr(bench.database, "statement", one)
         monkeypatch.setattr(bench.database, "transaction", several)
-        monkeypatch.setattr(driver, "_cursor", counted)
+        monkeypatch.setattr(Session, "execute", counted)
 
 
 def advanced(bench: Bench, instance: Instance) -> None:
