@@ -3,7 +3,8 @@
 A function has no effects of its own, so it may be told what its step came to before that is stored, if nothing it asks for
 begins before. Only where that step is all it waits for: then nobody else can have written what it should have seen first.
 And only where the instance before it had come to its end, as what `run` does after its last step is then done while that
-has yet to be stored; if it takes its process along, the step is run once more.
+has yet to be stored; if it takes its process along, the step is run once more. While a server is already at storing its step,
+that is no longer to be feared, and any function goes on.
 """
 
 from __future__ import annotations
@@ -29,18 +30,24 @@ def remember(activation: Activation) -> None:
         activation.runtime.lengths[activation.identity.workflow] = activation.live.asked
 
 
-def may_be_last(activation: Activation, lines: Sequence[Line]) -> bool:
-    """Whether the function may be run ahead of this write, and is worth it."""
-    live, book, runtime = activation.live, activation.book, activation.runtime
+def is_possible(activation: Activation, lines: Sequence[Line]) -> bool:
+    """Whether the function may be run ahead of this write."""
+    live, book = activation.live, activation.book
     return (
         len(lines) == 1
         and isinstance(live, WorkflowRun)
-        and live.asked == runtime.lengths.get(activation.identity.workflow)
-        and live.outstanding.keys() == {lines[0].row["key"]}
+        and len(live.outstanding) == 1
+        and lines[0].row["key"] in live.outstanding
         and lines[0].value is not UNREAD
         and not (book.has_rows or book.pausing or book.to_be_undone or activation.busy or activation.claim.lost)
-        and runtime.settings.events_url is None
     )
+
+
+def may_be_last(activation: Activation) -> bool:
+    """Whether it is worth it before the write is begun."""
+    live, runtime = activation.live, activation.runtime
+    known = runtime.lengths.get(activation.identity.workflow)
+    return isinstance(live, WorkflowRun) and live.asked == known and runtime.settings.events_url is None
 
 
 def commit(activation: Activation, line: Line) -> bool:

@@ -74,7 +74,7 @@ class Book:
     @property
     def has_rows(self) -> bool:
         """Whether `timers` or `attempts` have anything of the instance that is open."""
-        return any((self.timers, self.remote, self.stale_timers, self.stale_attempts))
+        return bool(self.timers or self.remote or self.stale_timers or self.stale_attempts)
 
     # --- reading
 
@@ -171,7 +171,7 @@ class Book:
     @property
     def has_sync(self) -> bool:
         """Whether `def` steps are to be run."""
-        return any(not command.signature.is_async for command in self.runnable.values())
+        return bool(self.runnable) and any(not command.signature.is_async for command in self.runnable.values())
 
     def take_async(self, room: int) -> list[RunStep]:
         found = [command for command in self.runnable.values() if command.signature.is_async][: max(room, 0)]

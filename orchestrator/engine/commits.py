@@ -53,14 +53,15 @@ def commit(activation: Activation, reports: list[Report]) -> bool:
 
 
 def _commit(activation: Activation, expected: list[Report]) -> bool:
-    retries = {id(report): _retry_of(report) for report in expected}
     plain = all(report.error is None and report.order.row_id is None for report in expected)
     if plain:
         lines = [_line(activation, report) for report in expected]
-        if ahead.may_be_last(activation, lines):
+        goes_ahead = ahead.is_possible(activation, lines)
+        if goes_ahead and ahead.may_be_last(activation):
             return ahead.commit(activation, lines[0])
-        write_lines(activation, lines)
+        write_lines(activation, lines, goes_ahead=goes_ahead)
         return False
+    retries = {id(report): _retry_of(report) for report in expected}
     now = activation.runtime.clock.now_ms()  # one for both: what is due by one and not by the other would be done twice
     write(activation, lambda connection: _write_reports(activation, connection, expected, retries, now))
     for report in expected:
@@ -69,13 +70,23 @@ def _commit(activation: Activation, expected: list[Report]) -> bool:
     return False
 
 
-def write_lines(activation: Activation, lines: list[Line]) -> None:
-    """The hot path: one statement on PostgreSQL, one commit."""
+def write_lines(activation: Activation, lines: list[Line], *, goes_ahead: bool = False) -> None:
+    """The hot path: one statement on PostgreSQL, one commit. `goes_ahead`: the function may go on while that is under way."""
     rows = [line.row for line in lines]
+    left = list(lines)
+
+    def tell() -> None:
+        while left:
+            activation.live.deliver(left.pop(0).entry())
+
     held = activation.runtime.database.statement(
-        lambda connection: steps.insert_fenced(connection, activation.fence, rows)
+        lambda connection: steps.insert_fenced(
+            connection, activation.fence, rows, meanwhile=tell if goes_ahead else None
+        )
     )
-    _deliver(activation, held, lines)
+    if held is not None and not left:
+        activation.book.seq = held[2]
+    _deliver(activation, held, left)
 
 
 def write(activation: Activation, build: Callable[[Connection], list[Line]], *, only_if_no_news: bool = False) -> bool:

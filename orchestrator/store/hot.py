@@ -6,7 +6,7 @@ Process time per step of a sequential workflow, least of five runs on two busy c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -31,7 +31,9 @@ _HELD_PG = """
 _INSERTED_PG = f" inserted AS (INSERT INTO orchestrator_steps ({_NAMES}) "
 _ANSWER_PG = """ RETURNING seq)
     SELECT wanted, status, (SELECT max(seq) FROM inserted) FROM me"""
-_ONE_PG = f"{_HELD_PG}{_INSERTED_PG}SELECT {_GIVEN_ONE} FROM me{_ANSWER_PG}"
+_ONE_PG = (
+    f"{_HELD_PG}{_INSERTED_PG}SELECT {_GIVEN_ONE} FROM me RETURNING seq) SELECT wanted, status, seq FROM me, inserted"
+)
 _MANY_PG = f"{_HELD_PG}{_INSERTED_PG}SELECT r.* FROM me, {_GIVEN_MANY}{_ANSWER_PG}"
 
 
@@ -73,15 +75,20 @@ _INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join(
 
 
 def insert_fenced(
-    connection: Connection, instance_id: int, fence: int, rows: Sequence[tuple[Any, ...]]
+    connection: Connection,
+    instance_id: int,
+    fence: int,
+    rows: Sequence[tuple[Any, ...]],
+    meanwhile: Callable[[], object] | None = None,
 ) -> tuple[int, str, int] | None:
     """Add rows (values in the order of COLUMNS) to the journal if the fence still stands.
 
-    (wanted, status, seq of the last row), or None: the fence has moved, and nothing was added.
+    (wanted, status, seq of the last row), or None: the fence has moved, and nothing was added. `meanwhile`: see
+    driver.execute.
     """
     if connection.dialect.name == "postgresql":
         if len(rows) == 1:
-            answer = execute(connection, _ONE_PG, (instance_id, fence, *rows[0]), keep=True)
+            answer = execute(connection, _ONE_PG, (instance_id, fence, *rows[0]), keep=True, meanwhile=meanwhile)
         else:
             answer = execute(connection, _MANY_PG, (instance_id, fence, *map(list, zip(*rows, strict=True))), keep=True)
         found: tuple[int, str, int] | None = answer.one_or_none()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection
@@ -34,9 +34,18 @@ def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     INSERT(connection, INSERT.values(rows))
 
 
-def insert_fenced(connection: Connection, fence: int, rows: list[dict[str, Any]]) -> tuple[int, str, int] | None:
-    """Add to the journal if the fence still stands: (wanted, status, last seq); None: it has moved, nothing was added."""
-    return hot.insert_fenced(connection, rows[0]["instance_id"], fence, _tuples(rows))
+def insert_fenced(
+    connection: Connection,
+    fence: int,
+    rows: list[dict[str, Any]],
+    *,
+    meanwhile: Callable[[], object] | None = None,
+) -> tuple[int, str, int] | None:
+    """Add to the journal if the fence still stands: (wanted, status, last seq); None: it has moved, nothing was added.
+
+    `meanwhile` is called while a server is at it, and not at all where there is none.
+    """
+    return hot.insert_fenced(connection, rows[0]["instance_id"], fence, _tuples(rows), meanwhile)
 
 
 def fire(
