@@ -239,6 +239,8 @@ class Activation:
         return bool(self.in_place) or self.delays.pending
 
     def _patience_s(self) -> float | None:
+        if not (self.book.timers or self.delays.pending):
+            return None
         moments = (self.book.seconds_to_next_due(self.runtime.clock.now_ms()), self.delays.seconds_left())
         return min((moment for moment in moments if moment is not None), default=None)
 

@@ -185,17 +185,16 @@ class Book:
         So an attempt after the first has its row before its body runs, and a worker's death costs each step one attempt:
         the one that has a row, or the first.
         """
-        foreign = [
-            c for c in self.runnable.values() if c.key in self.failed or self.config_of(c).queue not in (None, queue)
-        ]
-        for command in foreign:
+        foreign, sync = [], []
+        for command in self.runnable.values():
+            if command.key in self.failed or command.config.queue not in (None, queue):
+                foreign.append(command)
+            elif not command.signature.is_async:
+                sync.append(command)
+        found = foreign if len(sync) < 2 else foreign + sync
+        for command in found:
             del self.runnable[command.key]
-        sync = [c for c in self.runnable.values() if not c.signature.is_async]
-        if len(sync) < 2:
-            return foreign
-        for command in sync:
-            del self.runnable[command.key]
-        return foreign + sync
+        return found
 
     def has_ready(self, queues: Sequence[str]) -> bool:
         """Whether there are steps that anybody who serves these queues may take."""

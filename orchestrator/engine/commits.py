@@ -78,6 +78,7 @@ def write_lines(activation: Activation, lines: list[Line], *, goes_ahead: bool =
     def tell() -> None:
         while left:
             activation.live.deliver(left.pop(0).entry())
+        activation.book.take_up(activation.live)
 
     held = activation.runtime.database.statement(
         lambda connection: steps.insert_fenced(

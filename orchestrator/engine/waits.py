@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 def settle(activation: Activation) -> bool:
     """Fire what is due, start what is asked for, drop what was given up. True if the function may have gone on."""
     book = activation.book
+    asked = book.to_wait or book.stale_timers or book.stale_attempts
+    if not (asked or book.timers or book.undecided or activation.delays.pending):
+        return False
     now = activation.runtime.clock.now_ms()
-    news = book.to_wait or book.stale_timers or book.stale_attempts or book.is_due(now)
+    news = asked or book.is_due(now)
     # A pause starts nothing, but the delay of a retry begins with the failure: it is put off like the other deadlines.
     decided = _decisions(activation) if book.undecided or activation.delays.pending else {}
     if not decided and (book.pausing or not news):
