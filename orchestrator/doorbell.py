@@ -20,6 +20,17 @@ class Ring:
     """More instances of the same queue that have work at the same moment, for whoever takes the message to go on with."""
 
 
+TOGETHER = 50
+"""So many instances at most are told of by one message, as a message costs more than to claim an instance: 200 x 10 steps that
+start together are 1.8 times as many a second as with a message for each, and 2.1 times with two processes, in turns."""
+
+
+def rings_for(instance_pks: Sequence[int], queue: str) -> list[Ring]:
+    """Messages for instances of one queue that have work at the same moment."""
+    groups = [instance_pks[first : first + TOGETHER] for first in range(0, len(instance_pks), TOGETHER)]
+    return [Ring(first, queue, others=tuple(others)) for first, *others in groups]
+
+
 class Doorbell(Protocol):
     grace_ms: int
     """How long after a ring nobody answers before the pump rings again. 0: nobody hears this bell, the pump must."""

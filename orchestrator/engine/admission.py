@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from orchestrator.clock import Clock
-from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
+from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring, rings_for
 from orchestrator.engine import publishing, rates
 from orchestrator.errors import InstanceAlreadyExists
 from orchestrator.names import check_instance_id, new_instance_id
@@ -86,7 +86,7 @@ def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, 
 
     created = _writes(desk)(work) if rows else {}
     if created:
-        desk.doorbell.ring([Ring(pk, queue) for pk in created.values()])
+        desk.doorbell.ring(rings_for(list(created.values()), queue))
     return created
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.doorbell import Ring
+from orchestrator.doorbell import TOGETHER, Ring
 from orchestrator.engine import schedules, slots
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
@@ -23,8 +23,6 @@ from orchestrator.store.database import Database
 log = logging.getLogger(__name__)
 
 BATCH = 500
-TOGETHER = 50
-"""So many instances at most are woken by one message."""
 NEAR_MS = 3
 """Timers due so close to each other are due at one moment."""
 CHUNKS = 8

@@ -21,7 +21,7 @@ from orchestrator.errors import (
     OrchestratorError,
     PayloadTooLarge,
 )
-from tests.engine.bench import Bench
+from tests.engine.bench import Bench, Bodies
 
 RESERVED = ["batch", "terminate", "terminateAll", "latest", "cf_" + "0123456789abcdef" * 4]
 
@@ -50,6 +50,50 @@ def ids(bench: Bench) -> list[str]:
     return [row.instance_id for row in bench.rows("SELECT instance_id FROM @instances ORDER BY instance_id")]
 
 
+def rung(bench: Bench) -> list[list[int]]:
+    """The messages there are, by the instances that each tells of."""
+    found = []
+    while (ring := bench.doorbell.due()) is not None:
+        found.append([ring.instance_pk, *ring.others])
+    return found
+
+
+@pytest.mark.parametrize(("count", "messages"), [(1, [1]), (2, [2]), (50, [50]), (51, [50, 1]), (100, [50, 50])])
+def test_one_message_tells_of_many(bench: Bench, echo: WorkflowClient[Any], count: int, messages: list[int]) -> None:
+    echo.create_batch(count=count)
+    told = rung(bench)
+    assert [len(pks) for pks in told] == messages
+    assert [pk for pks in told for pk in pks] == [row.id for row in bench.rows("SELECT id FROM @instances ORDER BY id")]
+
+
+@pytest.mark.parametrize("colour", ["def", "async def"])
+@pytest.mark.parametrize("limit", [None, 1, 7])
+def test_all_of_a_batch_come_to_their_end_once(bench: Bench, bodies: Bodies, colour: str, limit: int | None) -> None:
+    """Also where bodies would hold each other up, and where only so many may go on at a time."""
+
+    def body(n: int) -> str:
+        return str(bodies(str(n))())
+
+    async def later(n: int) -> str:
+        return body(n)
+
+    class Few(WorkflowEntrypoint[Any]):
+        concurrency = {"limit": limit} if limit else {}
+
+        async def run(self, event: Any, step: Any) -> Any:
+            fn = body if colour == "def" else later
+            await step.do("first", fn, event.payload)
+            await step.sleep("a while", 1)
+            return await step.do("second", fn, event.payload)
+
+    bench.registry.add(Few)
+    batch = bench.client.workflow(Few).create_batch([{"params": n} for n in range(20)])
+    for _ in range(60):
+        bench.after(5)
+    assert [instance.result(timeout=0) for instance in batch.created] == [str(n) for n in range(20)]
+    assert sorted(bodies.ran) == sorted(str(n) for n in [*range(20), *range(20)])
+
+
 @pytest.mark.cloudflare(50)
 def test_a_batch_by_count_starts_that_many_alike(bench: Bench, echo: WorkflowClient[Any]) -> None:
     batch = echo.create_batch(count=100, params={"n": 1})
@@ -66,7 +110,7 @@ def test_a_batch_is_one_transaction_and_one_announcement(bench: Bench, echo: Wor
         failures = 0
 
         def ring(self, rings: Sequence[Ring]) -> None:
-            published.append(len(rings))
+            published.append(sum(1 + len(ring.others) for ring in rings))
 
     bench.client.desk.doorbell = Bell()
     assert len(echo.create_batch(count=7).created) == 7
