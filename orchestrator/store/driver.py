@@ -153,7 +153,7 @@ def execute_together(connection: Connection, statements: Sequence[tuple[str, Any
         raise _translated(connection, statements[0][0], error) from error
 
 
-def execute_many(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any]]) -> Answer:
+def execute_many(connection: Connection, sql: str, rows: Sequence[Mapping[str, Any] | Sequence[Any]]) -> Answer:
     cursor = _cursor(connection)
     try:
         cursor.executemany(sql, rows)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from orchestrator.store import alike
-from orchestrator.store.driver import execute
+from orchestrator.store.driver import execute, execute_many
 from orchestrator.store.sql import IS_HELD
 
 COLUMNS = (
@@ -71,7 +71,7 @@ alike.offer(
 )
 _DELETE_TIMER_SQLITE = "DELETE FROM orchestrator_timers WHERE instance_id = ? AND key = ?"
 _FENCED_SQLITE = "SELECT wanted, status FROM orchestrator_instances WHERE id = ? AND fence = ? AND holder IS NOT NULL"
-_INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))}) RETURNING seq"
+_INSERT_SQLITE = f"INSERT INTO orchestrator_steps ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
 
 def insert_fenced(
@@ -96,9 +96,7 @@ def insert_fenced(
     held = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()
     if held is None:
         return None
-    for row in rows:
-        seq = execute(connection, _INSERT_SQLITE, row).scalar_one()
-    return held[0], held[1], seq
+    return held[0], held[1], _insert_sqlite(connection, rows)
 
 
 def fire(
@@ -127,6 +125,10 @@ def fire(
         return None if known is None else (known[0], known[1], None)
     for key in keys:
         execute(connection, _DELETE_TIMER_SQLITE, (instance_id, key))
-    for row in rows:
-        seq = execute(connection, _INSERT_SQLITE, row).scalar_one()
-    return known[0], known[1], seq
+    return known[0], known[1], _insert_sqlite(connection, rows)
+
+
+def _insert_sqlite(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> int:
+    """seq of the last row, which is its rowid: to have each returned takes as long as to add it."""
+    execute_many(connection, _INSERT_SQLITE, rows)
+    return execute(connection, "SELECT last_insert_rowid()", ()).scalar_one()  # type: ignore[no-any-return]
