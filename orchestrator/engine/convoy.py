@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, cast
@@ -20,10 +19,11 @@ from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
 from orchestrator.engine.activation import advance
 from orchestrator.engine.claims import Taken, claim_free, take_all
-from orchestrator.engine.orders import Order, Report
+from orchestrator.engine.company import Company, Shared
+from orchestrator.engine.parked import Parked
 from orchestrator.errors import DatabaseUnavailable
 from orchestrator.store import instances
-from orchestrator.store.together import Asked, SharedDatabase, answer
+from orchestrator.store.together import Asked, answer
 
 if TYPE_CHECKING:
     from orchestrator.engine.runtime import Runtime
@@ -37,8 +37,6 @@ BACKLOG = 1000
 """How many may wait to be begun; with more, another thread is worth its while."""
 LONG_S = 0.25
 """Held up by one of its members for so long, a convoy takes nobody along any more."""
-GATHER_S = 0.001
-"""How long to wait for the bodies of others once one has ended, to store what they have come to together."""
 
 
 def advance_among(runtime: Runtime, pk: int) -> None:
@@ -75,124 +73,18 @@ def _go_along(runtime: Runtime, members: Sequence[Taken]) -> None:
         convoy.run()
 
 
-class _Waiting:
-    """What a greenlet waits for that is not the database: something in its box, or a moment."""
-
-    def __init__(self, is_there: Callable[[], bool], until: float | None) -> None:
-        self.is_there = is_there
-        self.until = until
-
-    def is_over(self) -> bool:
-        return self.is_there() or (self.until is not None and monotonic() >= self.until)
-
-
-class Company:
-    """What an instance sees of the others it goes on with."""
-
-    def __init__(self, convoy: Convoy, runtime: Runtime) -> None:
-        self._convoy = convoy
-        self._bodies = runtime.bodies
-        self._telling = False
-        self.arrived = threading.Event()
-        """Something has come for one of them."""
-
-    @property
-    def others(self) -> bool:
-        """Whether there are any. If not, none will join."""
-        return not self._convoy.stays_alone()
-
-    @property
-    def is_here(self) -> bool:
-        """Whether there are any now. Others may still join."""
-        return self._convoy.has_several
-
-    def tell(self) -> None:
-        """Something has come for one of them; from any thread. Bodies that end together tell of it once."""
-        if self._telling or self.arrived.is_set():
-            return
-        if self._bodies.is_at_home:
-            self._telling = True
-            self._bodies.soon(self._tell)
-        else:
-            self.arrived.set()
-
-    def _tell(self) -> None:
-        self._telling = False
-        self.arrived.set()
-
-    def wait(self, is_there: Callable[[], bool], timeout_s: float | None) -> None:
-        until = None if timeout_s is None else monotonic() + timeout_s
-        _park(_Waiting(is_there, until))
-
-
-class _Shared:
-    """The runtime as one of several sees it: what they tell others is told together, at the end of a round. One that goes
-    on alone tells it at once, as its next round may be far."""
-
-    def __init__(self, runtime: Runtime, company: Company) -> None:
-        self._runtime = runtime
-        self._thread: int | None = threading.get_ident()
-        self._rings: list[Ring] = []
-        self._changed: list[int] = []
-        self._begun: list[tuple[Order, Callable[[Report], None]]] = []
-        self.company = company
-        self.database = SharedDatabase(runtime.database, _park)
-
-    def ring(self, *rings: Ring) -> None:
-        if threading.get_ident() == self._thread:
-            self._rings += rings
-        else:
-            self._runtime.ring(*rings)
-
-    def changed(self, *pks: int) -> None:
-        if threading.get_ident() == self._thread:
-            self._changed += pks
-        else:
-            self._runtime.changed(*pks)
-
-    def start_async(self, orders: Iterable[Order], done: Callable[[Report], None], *, will_wait: bool = False) -> None:
-        if self._thread is None:
-            self._runtime.start_async(orders, done, will_wait=will_wait)
-        else:
-            self._begun += [(order, done) for order in orders]
-
-    def begin(self) -> None:
-        """The bodies that were started."""
-        if self._begun:
-            begun, self._begun = self._begun, []
-            self._runtime.start_async_all(begun)
-
-    def tell(self) -> None:
-        if self._rings:
-            rings, self._rings = self._rings, []
-            self._runtime.ring(*rings)
-        if self._changed:
-            changed, self._changed = self._changed, []
-            self._runtime.changed(*changed)
-
-    def go_alone(self) -> None:
-        self._thread = None
-        self.begin()
-        self.tell()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._runtime, name)
-
-
 class Convoy:
     def __init__(self, runtime: Runtime, members: Sequence[Taken]) -> None:
         self._runtime = runtime
         self._crowd = runtime.crowd
         self._company = Company(self, runtime)
-        self._shared = _Shared(runtime, self._company)
+        self._shared = Shared(runtime, self._company)
         self._backlog: deque[Taken] = deque(members)
         """To be begun. Only with the lock of the crowd."""
         self._closed = False
         """Takes nobody along any more."""
         self._moved_at = monotonic()
         self._rests = False
-        self._gathers = True
-        """Bodies have ended together lately."""
         self._members = 0
         self._being_taken = 0
         """How many are claimed just now, to have their first turn after that."""
@@ -201,7 +93,7 @@ class Convoy:
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
         self._asking: list[tuple[Any, Asked]] = []
-        self._waiting: list[tuple[Any, _Waiting]] = []
+        self._parked = Parked()
 
     # --- with the lock of the crowd
 
@@ -324,39 +216,20 @@ class Convoy:
         elif isinstance(asked, Asked):
             self._asking.append((member, asked))
         else:
-            self._waiting.append((member, asked))
+            self._parked.add(member, asked)
 
     def _look(self, *, wait: bool) -> None:
         """Those that have got what they waited for go on."""
-        if not self._waiting:
-            return
-        self._company.arrived.clear()
-        if wait and not self._backlog and not any(waiting.is_over() for _, waiting in self._waiting):
-            moments = [waiting.until for _, waiting in self._waiting if waiting.until is not None]
-            self._rests = True
-            self._company.arrived.wait(max(min(moments) - monotonic(), 0) if moments else None)
-            self._rests, self._moved_at = False, monotonic()
-        if wait:
-            self._gather()
-        still = []
-        for member, waiting in self._waiting:
-            if waiting.is_over():
-                self._going.append((member, None))
-            else:
-                still.append((member, waiting))
-        self._waiting = still
+        if self._parked:
+            self._company.arrived.clear()
+            self._going += self._parked.over(self._rest if wait and not self._backlog else None)
 
-    def _gather(self) -> None:
-        """Give bodies a moment that seem to end together, as those do that were begun together."""
-        ended = self._ended()
-        if self._gathers and ended < len(self._waiting):
-            threading.Event().wait(GATHER_S)
-            self._gathers = self._ended() > ended
-        else:
-            self._gathers = ended > 1
-
-    def _ended(self) -> int:
-        return sum([waiting.is_over() for _, waiting in self._waiting])
+    def _rest(self, timeout_s: float | None) -> None:
+        """Until something comes for one of them."""
+        self._rests = True
+        self._company.arrived.wait(timeout_s)
+        self._moved_at = monotonic()
+        self._rests = False
 
     def _ring_for(self, pks: Sequence[int]) -> None:
         """Those that were never begun are for others."""
@@ -365,11 +238,6 @@ class Convoy:
         with self._runtime.database.read() as connection:
             rows = instances.queues_of(connection, pks)
         self._runtime.ring(*(Ring(row.id, row.queue) for row in rows))
-
-
-def _park(asked: Asked | _Waiting) -> Any:
-    """Give the others their turn; what this one is told when it goes on."""
-    return greenlet.getcurrent().parent.switch(asked)
 
 
 def _guarded(whose: int | list[int], work: Callable[[], None]) -> Callable[[Any], None]:

@@ -35,7 +35,7 @@ from orchestrator.store.database import Database
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
-    from orchestrator.engine.convoy import Company
+    from orchestrator.engine.company import Company
     from orchestrator.engine.publishing import Publisher
 
 log = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import pytest
 from orchestrator import WorkflowEntrypoint
 from orchestrator.client import Instance
 from orchestrator.doorbell import Ring
-from orchestrator.engine import convoy
+from orchestrator.engine import convoy, parked
 from orchestrator.engine.convoy import advance_among, advance_together
 from tests.engine.bench import Bench, Bodies
 
@@ -162,7 +162,7 @@ def test_one_that_is_alone_in_its_convoy_runs_def_bodies_and_nobody_joins_it_mea
 def test_nobody_waits_again_and_again_for_the_long_body_of_another(
     make_bench: Callable[..., Bench], bodies: Bodies, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(convoy, "GATHER_S", 3.0)
+    monkeypatch.setattr(parked, "GATHER_S", 3.0)
     bench = make_bench(budget_ms=600_000)
     held, quick = Held(), several(bench, counting(bodies), 4)
     with bench.runtime.crowd.at_work():
