@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     heartbeat_ms: int = Field(3000, ge=10, description="How often a worker says it is alive.")
     pump_ms: int = Field(1000, ge=5, description="How often a process looks for due and unanswered work at least.")
     horizon_ms: int = Field(10_000, ge=0, description="Timers due within it are handed to the broker as countdowns.")
+    wake_ahead_ms: int = Field(
+        2000,
+        ge=0,
+        description="Instances that sleep until one moment are taken up so long before it, to go on at once.",
+    )
     grace_ms: int = Field(5000, ge=0, description="An unanswered doorbell is rung again after it.")
     stall_ms: int = Field(
         30_000, gt=0, description="A `run` that goes on for so long between two things it asks for is taken for stuck."

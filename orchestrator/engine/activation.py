@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.authoring.workflow import Definition
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine import endings, rollback, sharing, slots, versions, waits
+from orchestrator.engine import early, endings, rollback, sharing, slots, versions, waits
 from orchestrator.engine.book import Book
 from orchestrator.engine.claims import Taken, claim_free
 from orchestrator.engine.commits import commit
@@ -139,8 +139,11 @@ class Activation:
                     spent_at, turns = monotonic() + budget_s, 0
             elif self._nudged:
                 self.sync()
-            elif not self.busy and endings.let_go(self):
-                return
+            elif not self.busy:
+                if early.go_on(self):
+                    spent_at, turns = monotonic() + budget_s, 0
+                elif endings.let_go(self):
+                    return
 
     def _finish(self) -> None:
         """The function has ended, or its rollback has."""

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection
 
 from orchestrator.clock import Clock
-from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring, rings_for
+from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring, together
 from orchestrator.engine import publishing, rates
 from orchestrator.errors import InstanceAlreadyExists
 from orchestrator.names import check_instance_id, new_instance_id
@@ -86,7 +86,7 @@ def create_many(desk: Desk, workflow: str, queue: str, batch: Sequence[New], *, 
 
     created = _writes(desk)(work) if rows else {}
     if created:
-        desk.doorbell.ring(rings_for(list(created.values()), queue))
+        desk.doorbell.ring(together([Ring(pk, queue) for pk in created.values()]))
     return created
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import greenlet  # type: ignore[import-untyped]
 
 from orchestrator.clock import monotonic
-from orchestrator.doorbell import Ring
+from orchestrator.doorbell import Ring, together
 from orchestrator.engine.orders import Order, Report
 from orchestrator.engine.parked import Waiting
+from orchestrator.engine.resting import Rest
 from orchestrator.store.together import Asked, SharedDatabase
 
 if TYPE_CHECKING:
@@ -57,6 +58,15 @@ class Company:
         until = None if timeout_s is None else monotonic() + timeout_s
         _park(Waiting(is_there, until))
 
+    @property
+    def may_rest(self) -> bool:
+        """Whether one more may wait for its moment."""
+        return self._convoy.has_beds
+
+    def rest(self, rest: Rest) -> bool:
+        """Wait for its moment; whether its work has begun then."""
+        return bool(_park(rest))
+
 
 class Shared:
     """The runtime as one of several sees it: what they tell others is told together, at the end of a round. One that goes
@@ -98,7 +108,9 @@ class Shared:
     def tell(self) -> None:
         if self._rings:
             rings, self._rings = self._rings, []
-            self._runtime.ring(*rings)
+            now = [ring for ring in rings if not ring.delay_ms or ring.task != "advance"]
+            later = [ring for ring in rings if ring.delay_ms and ring.task == "advance"]
+            self._runtime.ring(*now, *together(later))
         if self._changed:
             changed, self._changed = self._changed, []
             self._runtime.changed(*changed)
@@ -112,6 +124,6 @@ class Shared:
         return getattr(self._runtime, name)
 
 
-def _park(asked: Asked | Waiting) -> Any:
+def _park(asked: Asked | Waiting | Rest) -> Any:
     """Give the others their turn; what this one is told when it goes on."""
     return greenlet.getcurrent().parent.switch(asked)

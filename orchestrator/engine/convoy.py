@@ -33,8 +33,9 @@ log = logging.getLogger(__name__)
 AT_ONCE = 500
 """How many go on at a time, apart from those that wait for a body: the others wait for some of them to end. With 500 instead
 of 50, the last of 2,000 timers is late by two thirds of what it was, who starts meanwhile has a result in half the time."""
-BACKLOG = 1000
-"""How many may wait to be begun; with more, another thread is worth its while."""
+BACKLOG = 4000
+"""How many may wait to be begun. With 4,000 instead of 1,000 the bodies of 2,000 timers are not in the way of each other's
+writes: p99 0.64 of it on SQLite, 0.85 on PostgreSQL, in turns; 3,000 that start at once take what they took."""
 LONG_S = 0.25
 """Held up by one of its members for so long, a convoy takes nobody along any more."""
 
@@ -93,7 +94,7 @@ class Convoy:
         self._going: list[tuple[Any, Any]] = []
         """Greenlets that can go on, each with what it is told."""
         self._asking: list[tuple[Any, Asked]] = []
-        self._parked = Parked()
+        self._parked = Parked(runtime, self._company.arrived)
 
     # --- with the lock of the crowd
 
@@ -109,6 +110,10 @@ class Convoy:
     @property
     def has_several(self) -> bool:
         return self._members > 1 or bool(self._backlog)
+
+    @property
+    def has_beds(self) -> bool:
+        return self._parked.has_beds
 
     def stays_alone(self) -> bool:
         """Whether there is one member, which has the thread for itself from now on."""
@@ -162,7 +167,7 @@ class Convoy:
             self._ring_for([taken.pk for taken in begun if taken.claim is None])
             begun = [taken for taken in begun if taken.claim is not None]
         self._begin(begun)
-        going, self._going = self._going, []
+        going, self._going = self._going[:AT_ONCE], self._going[AT_ONCE:]  # many may have rested until one moment
         for member, told in going:
             self._go_on(member, told)
         self._shared.begin()

@@ -194,7 +194,7 @@ def _ring_again(activation: Activation) -> None:
     another one the timer would wait for the pump's patience with a lost message."""
     runtime = activation.runtime
     now = runtime.clock.now_ms()
-    due_at = activation.book.missed(now, EARLY_MS)
+    due_at = activation.book.missed(now, runtime.settings.wake_ahead_ms + EARLY_MS)
     if due_at is not None:
         runtime.ring(Ring(activation.identity.pk, activation.claim.queue, delay_ms=max(due_at - now, 0)))
 

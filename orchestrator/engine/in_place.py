@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import queue
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
 from orchestrator.authoring.commands import RunStep
@@ -16,6 +17,7 @@ from orchestrator.clock import monotonic
 from orchestrator.engine import completions, sharing
 from orchestrator.engine.held_rows import HeldRow
 from orchestrator.engine.orders import Order, Report
+from orchestrator.engine.resting import Rest
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -110,6 +112,22 @@ class InPlace(dict[str, Order]):
         if self.detached:
             self._leave(reports, [])
         return reports
+
+    def rest(self, timeout_s: float, orders: Sequence[Order]) -> bool:
+        """Wait in company for a moment, at which these bodies are begun; they report here. False if they were not, as
+        the claim is not as it was any more, or the worker stops."""
+        activation, company = self._activation, self._runtime.company
+        assert company is not None
+        until = monotonic() + timeout_s
+        for order in orders:
+            order.started = until  # it takes no time before that
+        claim = (activation.identity.pk, activation.fence, activation.book.wanted)
+        rest = Rest(until, claim, [(order, self._reported) for order in orders], lambda: bool(self._arrived()))
+        self.taken_at = math.inf  # but no supervisor steps in: what these bodies follow has yet to be stored
+        try:
+            return company.rest(rest)
+        finally:
+            self.taken_at = monotonic()
 
     def cancel(self, key: str) -> None:
         """Stop the body of a step that nobody waits for any more; what it reports is not heard."""

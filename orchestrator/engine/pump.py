@@ -8,23 +8,24 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.doorbell import TOGETHER, Ring
+from orchestrator.doorbell import Ring, together
 from orchestrator.engine import schedules, slots
 from orchestrator.engine.runtime import Runtime, process_of, this_host
 from orchestrator.errors import OrchestratorError, StepTimeoutError, WorkerLostError
 from orchestrator.serialization import encode, encode_error
+from orchestrator.statuses import StepKind
 from orchestrator.store import agenda, attempts, instances, streams, timers, workers
 from orchestrator.store.database import Database
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-NEAR_MS = 3
-"""Timers due so close to each other are due at one moment."""
+SLEEPS = (StepKind.SLEEP, StepKind.TIMER)
 CHUNKS = 8
 """Chunks of a stream to delete in one transaction. SQLite has to walk through the pages of each: about 5 ms a chunk."""
 
@@ -44,7 +45,7 @@ def tick(runtime: Runtime) -> int:
     grace = max(settings.grace_ms, 1)
     if _is_due(due.timers, now):
         found = database.transaction(lambda c: timers.due_to_ring(c, now=now, grace=grace, limit=BATCH))
-        rings += _of_timers(found, now)
+        rings += _of_timers(found, now, settings.wake_ahead_ms)
     if _is_due(due.instances, now) or due.heartbeats is None or due.heartbeats < now - settings.lease_ms:
         unanswered = database.transaction(lambda c: instances.due_to_ring(c, now=now, grace=grace, limit=BATCH))
         rings += [Ring(row.id, row.queue) for row in unanswered]
@@ -70,22 +71,18 @@ def tick(runtime: Runtime) -> int:
     return _until_next(due, now, settings.pump_ms, bool(rings or cleared))
 
 
-def _of_timers(rows: Sequence[Any], now: int) -> list[Ring]:
-    """One message for many that are due at one moment: it costs more than to wake them."""
-    rings: list[Ring] = []
-    group: list[Any] = []
-    for row in sorted(rows, key=lambda row: (row.queue, row.due_at)):
-        if group and (row.queue != group[0].queue or row.due_at > group[0].due_at + NEAR_MS or len(group) == TOGETHER):
-            rings.append(_ring(group, now))
-            group = []
-        group.append(row)
-    return [*rings, _ring(group, now)] if group else rings
-
-
-def _ring(rows: Sequence[Any], now: int) -> Ring:
-    pks = dict.fromkeys(row.instance_id for row in rows)  # one may have several timers
-    first, *others = pks
-    return Ring(first, rows[0].queue, delay_ms=max(rows[-1].due_at - now, 0), others=tuple(others))
+def _of_timers(rows: Sequence[Any], now: int, ahead_ms: int) -> list[Ring]:
+    """One message for many that are due at one moment: it costs more than to wake them. Those that sleep hear of it before
+    that, as a claim and a replay take them longer than to go on (see engine.early)."""
+    sleeps: list[Ring] = []
+    others: list[Ring] = []
+    for row in rows:
+        ring = Ring(row.instance_id, row.queue, delay_ms=max(row.due_at - now, 0))
+        (sleeps if row.kind in SLEEPS else others).append(ring)
+    early = [
+        replace(ring, delay_ms=max(ring.delay_ms - ahead_ms, 0)) if ring.others else ring for ring in together(sleeps)
+    ]
+    return [*early, *together(others)]
 
 
 def bury(database: Database, *, lease_ms: int = 0, known: Sequence[str] | None = None) -> list[str]:

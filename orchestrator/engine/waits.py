@@ -38,7 +38,7 @@ def settle(activation: Activation) -> bool:
     decided = _decisions(activation) if book.undecided or activation.delays.pending else {}
     if not decided and (book.pausing or not news):
         return False
-    stop = _Stop(activation, now, decided)
+    stop = Stop(activation, now, decided)
     if stop.only_fires:
         fire(activation, [waiting.key for waiting in stop.due], stop.fired(), stop.enter)
         return True
@@ -71,7 +71,7 @@ def _decisions(activation: Activation) -> dict[str, Decision]:
     return found
 
 
-class _Stop:
+class Stop:
     """All that is settled at one stop of one instance."""
 
     def __init__(self, activation: Activation, now: int, decided: dict[str, Decision]) -> None:

@@ -39,7 +39,7 @@ _MANY_PG = f"{_HELD_PG}{_INSERTED_PG}SELECT r.* FROM me, {_GIVEN_MANY}{_ANSWER_P
 
 def _fired(is_key: str, rows: str) -> str:
     return f"""{_HELD_PG}
-    quiet AS (SELECT 1 FROM me WHERE wanted = %s),
+    quiet AS (SELECT 1 FROM me WHERE wanted = coalesce(%s::bigint, wanted)),
     gone AS (DELETE FROM orchestrator_timers WHERE instance_id = %s AND key {is_key} AND EXISTS (SELECT 1 FROM quiet)),
     {_INSERTED_PG}{rows}{_ANSWER_PG}"""
 
@@ -65,7 +65,7 @@ alike.offer(
     alike.given(_FENCE | {"wanted": "bigint", "timer_of": "bigint", "timer": "text"} | _ROW)
     + _HELD_EACH_PG
     + """
-    quiet AS (SELECT * FROM me WHERE wanted = g_wanted),
+    quiet AS (SELECT * FROM me WHERE wanted = coalesce(g_wanted, wanted)),
     gone AS (DELETE FROM orchestrator_timers t USING quiet WHERE t.instance_id = g_timer_of AND t.key = g_timer),"""
     + _INSERTED_EACH_PG.format(whose="quiet"),
 )
@@ -103,7 +103,7 @@ def fire(
     connection: Connection,
     instance_id: int,
     fence: int,
-    wanted: int,
+    wanted: int | None,
     keys: Sequence[str],
     rows: Sequence[tuple[Any, ...]],
 ) -> tuple[int, str, int | None] | None:
@@ -121,7 +121,7 @@ def fire(
         found: tuple[int, str, int | None] | None = answer.one_or_none()
         return found
     known = execute(connection, _FENCED_SQLITE, (instance_id, fence)).one_or_none()
-    if known is None or known[0] != wanted:
+    if known is None or wanted not in (None, known[0]):
         return None if known is None else (known[0], known[1], None)
     for key in keys:
         execute(connection, _DELETE_TIMER_SQLITE, (instance_id, key))

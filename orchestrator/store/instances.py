@@ -125,6 +125,7 @@ _FENCED = Statement(
 _PEEK = Statement(
     "SELECT wanted, status, rollback FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL"
 )
+_STANDING = Statement("SELECT id, fence, wanted FROM @instances WHERE id IN :keys AND holder IS NOT NULL", "keys")
 _OF_RUN = Statement("""
     SELECT id, workflow, instance_id, status, run, queue, fence, wanted, params, trigger, created_at, started_at,
         rollback
@@ -364,6 +365,11 @@ def fenced(connection: Connection, *, id: int, fence: int) -> InstanceRow | None
 def peek(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
     """(wanted, status, rollback) without a lock; None if the fence has moved on."""
     return _PEEK(connection, id=id, fence=fence).one_or_none()
+
+
+def standing(connection: Connection, keys: Sequence[int]) -> set[tuple[int, int, int]]:
+    """(id, fence, wanted) of those that are held."""
+    return {tuple(row) for row in _STANDING(connection, keys=list(keys)).rows}
 
 
 def of_run(connection: Connection, id: int) -> InstanceRow | None:

@@ -49,7 +49,7 @@ def insert_fenced(
 
 
 def fire(
-    connection: Connection, fence: int, wanted: int, keys: Sequence[str], rows: list[dict[str, Any]]
+    connection: Connection, fence: int, wanted: int | None, keys: Sequence[str], rows: list[dict[str, Any]]
 ) -> tuple[int, str, int | None] | None:
     """As insert_fenced, and delete these timers; but only if there is no news: then the first differs from `wanted`."""
     return hot.fire(connection, rows[0]["instance_id"], fence, wanted, keys, _tuples(rows))

@@ -34,7 +34,7 @@ _DUE = Statement("""
         SELECT instance_id, key FROM @timers WHERE ring_at <= :now ORDER BY ring_at LIMIT :limit {skip_locked})
     UPDATE @timers SET ring_at = {greatest}(due_at, CAST(:now AS bigint)) + :grace
     WHERE (instance_id, key) IN (SELECT instance_id, key FROM due)
-    RETURNING instance_id, queue, due_at
+    RETURNING instance_id, queue, kind, due_at
 """)
 _WAITING = Statement("""
     SELECT t.instance_id, t.key, t.kind, t.event_type, t.due_at, i.workflow, i.instance_id AS id
@@ -79,7 +79,7 @@ def shift(connection: Connection, id: int, *, by: int, now: int, horizon: int) -
 
 
 def due_to_ring(connection: Connection, *, now: int, grace: int, limit: int) -> Sequence[Row]:
-    """(instance_id, queue, due_at) of what comes due within the horizon; asked for again `grace` after it was due."""
+    """(instance_id, queue, kind, due_at) of what comes due within the horizon; asked for again `grace` after it was due."""
     return _DUE(connection, now=now, grace=grace, limit=limit).all()
 
 

@@ -236,5 +236,5 @@ class _Patience(LocalNotifier):
 def _settings(given: Settings | None, url: str) -> Settings:
     """A timer rings when it is due and not before; functions are replayed whenever they wake, to see whether they can be."""
     chosen = given or Settings(success_retention=FOREVER, error_retention=FOREVER)
-    ours = {"database_url": url, "events_url": None, "horizon_ms": 0, "hot_instances": 0}
+    ours = {"database_url": url, "events_url": None, "horizon_ms": 0, "wake_ahead_ms": 0, "hot_instances": 0}
     return chosen.model_copy(update=ours)
