@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def note(folder: str, ctx: StepContext, word: str) -> None:
         os.write(file, line.encode())
     finally:
         os.close(file)
+
+
+def shared_moment(now: datetime, every_ms: int) -> int:
+    """One of few, and further away than what an instance waits for in memory."""
+    return (int(now.timestamp() * 1000) // every_ms + 2) * every_ms
 
 
 def config_of(op: Op) -> Any:
@@ -198,6 +204,9 @@ class _Interpreter:
         if kind == "sleep":
             await step.sleep(name, op["ms"])
             return None
+        if kind == "until":
+            await step.sleep_until(name, shared_moment(step.now(), op["ms"]))
+            return None
         if kind == "event":
             return (await step.wait_for_event(name, op["type"], EVENT_TIMEOUT)).payload
         if kind == "no event":
@@ -248,6 +257,9 @@ def _blocking_leaf(kind: str, op: Op, step: BlockingWorkflowStep, folder: str) -
     name = op["name"]
     if kind == "sleep":
         step.sleep(name, op["ms"])
+        return None
+    if kind == "until":
+        step.sleep_until(name, shared_moment(step.now(), op["ms"]))
         return None
     if kind == "event":
         return step.wait_for_event(name, op["type"], EVENT_TIMEOUT).payload

@@ -13,6 +13,8 @@ Op = dict[str, Any]
 CAUGHT = "caught"
 TIMED_OUT = "timed out"
 FIRST_EVENT_TIMEOUT_MS = 1000
+SHARED_MOMENTS_MS = 3000
+"""Many sleep until the same moment: the next but one of these."""
 
 
 class Raises(Exception):
@@ -94,6 +96,8 @@ class _Writer:
         random = self._random
         if kind == "sleep":
             return {"op": "sleep", "name": self._name(), "ms": random.choice([0, 5, 50, 400, 1500])}
+        if kind == "until":
+            return {"op": "until", "name": self._name(), "ms": SHARED_MOMENTS_MS}
         if kind == "event":
             name = self._name()
             return {"op": "event", "name": name, "type": name.replace(" ", "-")}
@@ -159,6 +163,7 @@ _LEAVES = {
     "do": 10,
     "flaky": 3,
     "sleep": 3,
+    "until": 1,
     "event": 2,
     "no event": 1,
     "late": 1,
@@ -212,7 +217,7 @@ def expected(op: Op) -> Any:
             return CAUGHT
     if kind == "fail":
         raise Raises
-    answers = {"sleep": None, "no event": TIMED_OUT, "late": TIMED_OUT}
+    answers = {"sleep": None, "until": None, "no event": TIMED_OUT, "late": TIMED_OUT}
     if kind == "event":
         return payload(op["type"])
     if kind == "stream":

@@ -14,7 +14,7 @@ from tests.chaos.app import ChaosAsync, ChaosDef
 from tests.chaos.undoing import wrongly_undone
 from tests.engine.bench import Bench
 
-TIMES = ("sleep", "no event", "late")
+TIMES = ("sleep", "until", "no event", "late")
 """Operations that take their time, by the bench's clock."""
 CLASSES = {"async": ChaosAsync, "def": ChaosDef}
 
@@ -68,6 +68,7 @@ def test_every_kind_of_operation_comes_up() -> None:
         "poison",
         "slow",
         "sleep",
+        "until",
         "event",
         "no event",
         "late",
