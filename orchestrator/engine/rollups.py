@@ -6,26 +6,23 @@ that adds its numbers, so both happen or neither. What such a run has streamed f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
 
 from orchestrator.names import split_key
-from orchestrator.statuses import StepKind
 from orchestrator.store import outbox, rollups, streams
 from orchestrator.store.database import Database
-from orchestrator.store.rollups import HOUR_MS
-from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
+from orchestrator.store.schema import BUCKETS
 
 RUNS = 100
 AT_ONCE = 10
-"""So many journals are read at once: those of short runs cost less to read than to ask for, long ones take memory."""
+"""The numbers of so many runs are read at once: those of short ones cost less to read than to ask for."""
 STEPS = 5000
 """As much as is counted in one transaction, about."""
 LEASE, LEASE_MS = "rollups", 30_000
-WORKFLOW, STARTED = "workflow", "started"
 MAX_NAMES = 500
 OTHERS = "(others)"
 """Step names beyond so many in an hour of one workflow: names that are made at run time must not fill the table."""
@@ -37,22 +34,19 @@ Key = tuple[int, str, str, str, str]
 class Cell:
     count: int = 0
     sum_ms: int = 0
-    min_ms: int | None = None
-    max_ms: int | None = None
+    min_ms: int = sys.maxsize
+    max_ms: int = 0
     attempts: int = 0
     buckets: list[int] = field(default_factory=lambda: [0] * len(BUCKETS))
 
-    def add(self, ms: int, attempts: int = 0) -> None:
-        self.count += 1
-        self.sum_ms += ms
-        self.min_ms = ms if self.min_ms is None else min(self.min_ms, ms)
-        self.max_ms = ms if self.max_ms is None else max(self.max_ms, ms)
-        self.attempts += attempts
-        self.buckets[bucket_of(ms)] += 1
-
-
-def bucket_of(ms: int) -> int:
-    return next((n for n, bound in enumerate(BUCKET_BOUNDS_MS) if ms <= bound), len(BUCKET_BOUNDS_MS))
+    def add(self, row: Any) -> None:
+        self.count += row.times
+        self.sum_ms += row.sum_ms
+        self.min_ms = min(self.min_ms, row.min_ms)
+        self.max_ms = max(self.max_ms, row.max_ms)
+        self.attempts += row.attempts
+        if row.bucket is not None:
+            self.buckets[row.bucket] += row.times
 
 
 class _TakenByAnother(Exception):
@@ -89,66 +83,36 @@ def count_some(database: Database, holder: str) -> int:
 
 def _read(connection: Connection) -> tuple[list[Any], dict[Key, Cell]]:
     """The next runs and what they add. What an ended run consists of does not change any more."""
+    pending = rollups.pending(connection, RUNS)
     runs: list[Any] = []
     cells: dict[Key, Cell] = {}
     names: dict[tuple[int, str], set[str]] = {}
     seen = 0
-    for run, steps in _with_steps(connection):
-        runs.append(run)
-        _add_run(cells, run)
-        for key, row in _own(steps, run):
-            hour = _hour(row.ended_at)
-            known = names.get((hour, run.workflow))
-            if known is None:
-                known = names[hour, run.workflow] = rollups.step_names(connection, hour, run.workflow)
-            kind, name, _ = split_key(key)
-            name = name if name in known or len(known) < MAX_NAMES else OTHERS
-            known.add(name)
-            outcome = "complete" if row.succeeded else "errored"
-            cell = cells.setdefault((hour, run.workflow, kind, name, outcome), Cell())
-            cell.add(max(row.ended_at - row.started_at, 0), row.attempts)
-        seen += len(steps)
-        if seen >= STEPS:
-            break
+    while len(runs) < len(pending) and seen < STEPS:
+        some = pending[len(runs) : len(runs) + AT_ONCE]
+        runs += some
+        for row in rollups.numbers(connection, [(run.instance, run.run) for run in some]):
+            kind, name, _ = split_key(row.key)
+            if kind != rollups.WORKFLOW:
+                name = _kept(connection, names, row, name)
+                seen += row.times
+            cells.setdefault((row.hour, row.workflow, kind, name, row.outcome), Cell()).add(row)
     return runs, cells
 
 
-def _with_steps(connection: Connection) -> Iterator[tuple[Any, list[Any]]]:
-    pending = rollups.pending(connection, RUNS)
-    for start in range(0, len(pending), AT_ONCE):
-        some = pending[start : start + AT_ONCE]
-        found: dict[tuple[int, int], list[Any]] = {(run.instance, run.run): [] for run in some}
-        for row in rollups.steps(connection, list(found)):
-            found[row.instance_id, row.run].append(row)
-        for run in some:
-            yield run, found[run.instance, run.run]
-
-
-def _own(steps: Iterable[Any], run: Any) -> Iterable[tuple[str, Any]]:
-    """Without asyncio's own timers, and without what a restart has taken over: that was counted with its own run."""
-    return (
-        (row.key, row)
-        for row in steps
-        if not row.key.startswith(f"{StepKind.TIMER}:")
-        and run.started_at is not None
-        and row.ended_at >= run.started_at
-    )
-
-
-def _add_run(cells: dict[Key, Cell], run: Any) -> None:
-    started = run.ended_at if run.started_at is None else run.started_at
-    if run.started_at is not None:
-        cells.setdefault((_hour(started), run.workflow, WORKFLOW, "", STARTED), Cell()).count += 1
-    ended = cells.setdefault((_hour(run.ended_at), run.workflow, WORKFLOW, "", run.status), Cell())
-    ended.add(max(run.ended_at - started, 0))
+def _kept(connection: Connection, names: dict[tuple[int, str], set[str]], row: Any, name: str) -> str:
+    """The name that a step is counted by. `names`: those that there are, of what was looked at."""
+    known = names.get((row.hour, row.workflow))
+    if known is None:
+        known = names[row.hour, row.workflow] = rollups.step_names(connection, row.hour, row.workflow)
+    if name not in known and len(known) >= MAX_NAMES:
+        return OTHERS
+    known.add(name)
+    return name
 
 
 def _row(key: Key, cell: Cell) -> dict[str, Any]:
     named = dict(zip(("hour", "workflow", "kind", "step", "outcome"), key, strict=True))
     counters = {"count": cell.count, "sum_ms": cell.sum_ms, "attempts": cell.attempts}
-    extremes = {"min_ms": cell.min_ms or 0, "max_ms": cell.max_ms or 0}
+    extremes = {"min_ms": cell.min_ms, "max_ms": cell.max_ms}
     return {**named, **counters, **extremes, **dict(zip(BUCKETS, cell.buckets, strict=True))}
-
-
-def _hour(at_ms: int) -> int:
-    return at_ms - at_ms % HOUR_MS

@@ -12,10 +12,9 @@ from orchestrator.errors import InvalidAggregates
 from orchestrator.names import is_text
 from orchestrator.numbers import moment
 from orchestrator.store import rollups
-from orchestrator.store.rollups import DIMENSIONS, HOUR_MS
+from orchestrator.store.rollups import DIMENSIONS, HOUR_MS, STARTED
 from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
 
-STARTED = "started"
 DAY_MS = 24 * HOUR_MS
 
 

@@ -1,4 +1,4 @@
-"""SQL of the numbers: ended runs that are still to be counted, and what was counted, by hour; it does no arithmetic."""
+"""SQL of the numbers: ended runs that are still to be counted, and what was counted, by hour; it decides nothing."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.statuses import FINITE
+from orchestrator.statuses import FINITE, StepKind
 from orchestrator.store.driver import Row
-from orchestrator.store.schema import BUCKETS
+from orchestrator.store.schema import BUCKET_BOUNDS_MS, BUCKETS
 from orchestrator.store.sql import Statement
 
 HOUR_MS = 3_600_000
+WORKFLOW, STARTED = "workflow", "started"
+"""The kind under which runs are counted, and that they have started, which is none of their outcomes."""
+COMPLETE, ERRORED = "complete", "errored"
+"""The outcomes of steps."""
 _COUNTERS = ("count", "sum_ms", "attempts", *BUCKETS)
 _KEY = ("hour", "workflow", "kind", "step", "outcome")
 _COLUMNS = (*_KEY, *_COUNTERS, "min_ms", "max_ms")
@@ -27,10 +31,26 @@ _TAKE = Statement("""
     DELETE FROM @ended WHERE (instance, run) IN
         (SELECT CAST(value ->> 0 AS bigint), CAST(value ->> 1 AS bigint) FROM {json_rows})
 """)
-_STEPS = Statement("""
-    SELECT s.instance_id, s.run, s.key, s.attempts, s.started_at, s.ended_at, s.error IS NULL AS succeeded
-    FROM {json_rows} JOIN @steps s
-        ON s.instance_id = CAST(value ->> 0 AS bigint) AND s.run = CAST(value ->> 1 AS bigint)
+_BUCKET = " ".join(f"WHEN ms <= {bound} THEN {number}" for number, bound in enumerate(BUCKET_BOUNDS_MS))
+_NUMBERS = Statement(f"""
+    WITH runs AS {{materialized}} (
+        SELECT e.* FROM {{json_rows}} JOIN @ended e
+            ON e.instance = CAST(value ->> 0 AS bigint) AND e.run = CAST(value ->> 1 AS bigint)),
+    spans AS (
+        SELECT r.workflow, s.key, CASE WHEN s.error IS NULL THEN '{COMPLETE}' ELSE '{ERRORED}' END AS outcome,
+            s.ended_at AS at, {{greatest}}(s.ended_at - s.started_at, 0) AS ms, s.attempts
+        FROM runs r JOIN @steps s ON s.instance_id = r.instance AND s.run = r.run
+        WHERE s.ended_at >= r.started_at AND s.key NOT LIKE '{StepKind.TIMER}:%'
+        UNION ALL
+        SELECT workflow, '{WORKFLOW}::0', status, ended_at,
+            {{greatest}}(ended_at - coalesce(started_at, ended_at), 0), 0 FROM runs
+        UNION ALL
+        SELECT workflow, '{WORKFLOW}::0', '{STARTED}', started_at, NULL, 0 FROM runs WHERE started_at IS NOT NULL)
+    SELECT at - at % {HOUR_MS} AS hour, workflow, min(key) AS key, outcome,
+        CASE WHEN ms IS NULL THEN NULL {_BUCKET} ELSE {len(BUCKET_BOUNDS_MS)} END AS bucket, count(*) AS times,
+        CAST(coalesce(sum(ms), 0) AS bigint) AS sum_ms, coalesce(min(ms), 0) AS min_ms, coalesce(max(ms), 0) AS max_ms,
+        CAST(sum(attempts) AS bigint) AS attempts
+    FROM spans GROUP BY 1, workflow, rtrim(key, '0123456789'), outcome, 5 ORDER BY 1, 2, 3
 """)
 _STEP_NAMES = Statement("SELECT DISTINCT step FROM @rollups WHERE hour = :hour AND workflow = :workflow")
 _ADD = Statement(f"""
@@ -74,9 +94,11 @@ def take(connection: Connection, runs: Sequence[tuple[int, int]]) -> bool:
     return _TAKE(connection, rows=json.dumps(runs)).rowcount == len(runs)
 
 
-def steps(connection: Connection, runs: Sequence[tuple[int, int]]) -> Sequence[Row]:
-    """The journals of runs (instance, run)."""
-    return _STEPS(connection, rows=json.dumps(runs)).all()
+def numbers(connection: Connection, runs: Sequence[tuple[int, int]]) -> Sequence[Row]:
+    """What these (instance, run) of the list add: themselves and their steps, by hour, workflow, kind and name (which are
+    in `key`, with any of its occurrences), outcome and bucket, NULL where that is the start of a run. Without asyncio's
+    own timers, and without what a restart has taken over: that was counted with its own run."""
+    return _NUMBERS(connection, rows=json.dumps(runs)).all()
 
 
 def step_names(connection: Connection, hour: int, workflow: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -12,7 +13,6 @@ from orchestrator import Settings, WorkflowEntrypoint
 from orchestrator.engine import housekeeping, rollups
 from orchestrator.engine.chores import do
 from orchestrator.engine.host import register
-from orchestrator.engine.rollups import bucket_of
 from orchestrator.errors import InvalidAggregates, SettingsError
 from orchestrator.inspection import AggregateRow
 from orchestrator.inspection.aggregates import DAY_MS
@@ -229,10 +229,14 @@ def test_what_can_not_be_asked_is_said(bench: Bench, query: dict[str, Any]) -> N
         bench.client.aggregates(**query)
 
 
+def bucket_of(bound_ms: int) -> str:
+    return BUCKETS[BUCKET_BOUNDS_MS.index(bound_ms)]
+
+
 def test_percentiles_are_upper_bounds_from_the_histogram(bench: Bench) -> None:
     register(bench.runtime)
     blank = {"hour": START_MS - START_MS % HOUR_MS, "workflow": "x", "kind": "workflow", "step": "", "attempts": 0}
-    buckets = dict.fromkeys(BUCKETS, 0) | {BUCKETS[bucket_of(80)]: 90, BUCKETS[bucket_of(4000)]: 10}
+    buckets = dict.fromkeys(BUCKETS, 0) | {bucket_of(100): 90, bucket_of(5000): 10}
     row = {**blank, **buckets, "outcome": "complete", "count": 100, "sum_ms": 1, "min_ms": 60, "max_ms": 4200}
     bench.database.transaction(lambda connection: rows_of.add(connection, [row]))
     (shown,) = bench.client.aggregates()
@@ -240,6 +244,72 @@ def test_percentiles_are_upper_bounds_from_the_histogram(bench: Bench) -> None:
     assert (shown.wall_ms.p50_ms, shown.wall_ms.p95_ms, shown.wall_ms.p99_ms) == (100, 4200, 4200)
 
 
-def test_every_duration_has_a_bucket() -> None:
-    assert [bucket_of(ms) for ms in (0, 1, 2, 3)] == [0, 0, 1, 2]
-    assert bucket_of(BUCKET_BOUNDS_MS[-1] + 1) == len(BUCKETS) - 1
+@pytest.mark.parametrize("ms", [0, 1, 2, 3, 80, 4000, BUCKET_BOUNDS_MS[-1], BUCKET_BOUNDS_MS[-1] + 1])
+def test_every_duration_has_a_bucket(bench: Bench, ms: int) -> None:
+    class Long(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await step.sleep("nap", ms)
+
+    bench.run(Long)
+    bench.after(ms)
+    count(bench)
+    bucket = next((n for n, bound in enumerate(BUCKET_BOUNDS_MS) if ms <= bound), len(BUCKETS) - 1)
+    counted = bench.rows(f"SELECT {BUCKETS[bucket]} FROM @rollups WHERE outcome = 'complete' ORDER BY kind")
+    assert [tuple(row) for row in counted] == [(1,), (1,)], "the sleep and its run"
+
+
+def test_numbers_of_several_runs_are_added_up(bench: Bench) -> None:
+    class Nap(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            for _ in range(2):
+                await step.sleep("nap 1", event.payload["ms"])
+
+    for ms in (30, 10, 9000):
+        bench.run(Nap, {"ms": ms})
+        bench.after(ms)
+        bench.after(ms)
+    count(bench)
+    bench.run(Nap, {"ms": 5})
+    bench.after(5)
+    bench.after(5)
+    count(bench)
+    (row,) = bench.client.aggregates(group_by=["step"])
+    assert (row.step, row.finished, row.wall_ms.sum_ms, row.wall_ms.min_ms, row.wall_ms.max_ms) == (
+        *("nap 1", {"complete": 8}, 2 * (30 + 10 + 9000 + 5), 5, 9000),
+    )
+    assert (row.wall_ms.p50_ms, row.wall_ms.p99_ms) == (10, 9000)
+
+
+def test_what_many_names_have_in_common_is_added_up_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollups, "MAX_NAMES", 0)
+
+    class Several(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            for name, ms in (("a", 9000), ("b", 5), ("c", 30), ("d", 30)):
+                await step.do(name, bench.clock.advance, ms)
+
+    bench.run(Several)
+    count(bench)
+    (row,) = bench.client.aggregates(group_by=["step"])
+    assert (row.attempts, row.wall_ms.count, row.wall_ms.min_ms, row.wall_ms.max_ms) == (4, 4, 5, 9000)
+    assert [tuple(row) for row in bench.rows(f"SELECT {bucket_of(50)} FROM @rollups WHERE kind = 'do'")] == [(2,)]
+
+
+def test_a_run_that_has_never_started_has_ended(bench: Bench) -> None:
+    bench.client.workflow(Bad).create().terminate()
+    count(bench)
+    (row,) = bench.client.aggregates()
+    assert (row.started, row.finished, row.wall_ms.max_ms) == (0, {"terminated": 1}, 0)
+    assert [tuple(row) for row in bench.rows(f"SELECT {bucket_of(1)} FROM @rollups")] == [(1,)], "no time at all"
+
+
+def test_timers_of_asyncio_are_not_counted(bench: Bench) -> None:
+    class Slow(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            await asyncio.sleep(60)
+            await step.do("timer:done", lambda: None)
+
+    bench.run(Slow)
+    bench.after("1 minute")
+    count(bench)
+    assert [row.step for row in bench.client.aggregates(group_by=["step"])] == ["timer:done"]
