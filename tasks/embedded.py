@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from types import TracebackType
 
@@ -22,6 +22,7 @@ from orchestrator.store.database import Database
 from tasks import process
 from tasks.celery_app import MEMORY_BROKER, create_celery
 from tasks.doorbell import CeleryDoorbell
+from tasks.garbage import collect_rarely
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Embedded:
         self.left_behind = False
         """When it has stopped: whether a body that can't be stopped still runs, on a thread of this process."""
         self.client: Client
+        self._collect_as_before: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Embedded:
         with closing(Database(self.settings.database_url)) as database:
@@ -66,6 +68,7 @@ class Embedded:
         if not self._ready.wait(START_S) or self._failure is not None:
             self.__exit__(None, None, None)
             raise BrokerUnavailable(f"The worker did not start: {self._failure or 'the broker does not answer'}.")
+        self._collect_as_before = collect_rarely()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -77,6 +80,7 @@ class Embedded:
         self._thread.join(LAST_LOOK_S if self.left_behind else STOP_S)
         process.stop()
         state.should_stop = None
+        self._collect_as_before()
 
     def _work(self) -> None:
         try:

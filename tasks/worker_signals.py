@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -18,23 +17,13 @@ from orchestrator.errors import SettingsError, SetupError
 from orchestrator.settings import Settings
 from tasks import process
 from tasks.doorbell import worker_doorbell
+from tasks.garbage import collect_rarely
 from tasks.names import celery_queue
 
 log = logging.getLogger(__name__)
 
 RECYCLED = 75
 """The exit code of a worker that wants to be replaced: not 0, so that `restart: on-failure` starts another."""
-
-
-GC_THRESHOLDS = (5_000, 20, 50)
-
-
-def _collect_rarely() -> None:
-    """What was loaded by now stays for good, so the garbage collector need not walk through it again and again: a full
-    collection stopped a worker for 0.2 s while it woke 2,000 instances. Children of prefork share more memory, too."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 class WorkerLife:
@@ -75,7 +64,7 @@ class WorkerLife:
             # Celery would log what a signal's receiver raises, and work on without a runtime.
             log.critical("%s", error)
             raise SystemExit(1) from None
-        _collect_rarely()
+        collect_rarely()
         if "prefork" in str(getattr(sender, "pool_cls", "")):
             self._children, self._asked = os.pipe(), os.pipe()
             os.set_blocking(self._asked[0], False)
