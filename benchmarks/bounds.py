@@ -100,6 +100,7 @@ def bounds(scale: Scale) -> Iterator[Bound]:
     for name in ("idle", asleep):
         among = "" if name == "idle" else f" among {scale.sleeping:,} sleepers"
         yield _plain(f"idle worker{among}: queries", 5, "a second", ("idle postgres", f"{name} queries"))
-        yield _plain(f"idle worker{among}: CPU", 1, "%", ("idle postgres", f"{name} cpu"))
+        for database in ("postgres", "sqlite"):
+            yield _plain(f"idle worker{among}, {database}: CPU", 1, "%", (f"idle {database}", f"{name} cpu"))
     memory = (("idle postgres", f"{asleep} memory"), ("idle postgres", "idle memory"))
     yield _ratio(f"memory with {scale.sleeping:,} sleepers to none", "≤", 1.02, *memory)
