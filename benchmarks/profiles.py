@@ -57,6 +57,10 @@ def _seq(engine: Ours) -> Work:
     return lambda: _timed(lambda: engine.run("seq", {"n": STEPS}))
 
 
+def _fan(steps: int) -> Callable[[Ours], Work]:
+    return lambda engine: lambda: _timed(lambda: engine.run("fan", {"n": steps}))
+
+
 def _many(engine: Ours) -> Work:
     return lambda: _timed(lambda: engine.run_all("seq", [{"n": 10}] * INSTANCES))
 
@@ -91,6 +95,8 @@ def _workers(processes: int) -> Callable[[Place], Ours]:
 CASES = {
     "seq-sqlite": Case(OursEmbedded, _seq, "step", STEPS, 5),
     "seq-postgres": Case(_workers(1), _seq, "step", STEPS, 5),
+    "fan-100-sqlite": Case(OursEmbedded, _fan(100), "step", 100, 50),
+    "fan-1000-sqlite": Case(OursEmbedded, _fan(1000), "step", 1000, 10),
     "many": Case(_workers(1), _many, "step", INSTANCES * 10, 4),
     "many-x2": Case(_workers(2), _many, "step", INSTANCES * 10, 4),
     "nap-x2": Case(_workers(2), _naps, "step", NAPS, 10),
