@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from orchestrator.doorbell import Ring
 from orchestrator.engine import ahead, endings
 from orchestrator.engine.book import Failed, Waiting
-from orchestrator.engine.completions import attempt_row, step_row
+from orchestrator.engine.completions import attempt_row, row_id, step_row
 from orchestrator.engine.orders import Order, Report
 from orchestrator.engine.retries import AskDelay, Retry, after_failure
 from orchestrator.interrupts import Superseded
@@ -19,7 +19,7 @@ from orchestrator.replay.journal import UNREAD, Entry
 from orchestrator.serialization import encode
 from orchestrator.settings import Settings
 from orchestrator.statuses import RETRY, AttemptState
-from orchestrator.store import attempts, instances, steps, timers
+from orchestrator.store import attempts, instances, settling, steps, timers
 
 if TYPE_CHECKING:
     from orchestrator.engine.activation import Activation
@@ -53,8 +53,11 @@ def commit(activation: Activation, reports: list[Report]) -> bool:
 
 
 def _commit(activation: Activation, expected: list[Report]) -> bool:
-    plain = all(report.error is None and report.order.row_id is None for report in expected)
-    if plain:
+    done = all(report.error is None for report in expected)
+    if done and all(report.order.row_id is not None for report in expected):
+        _settle(activation, expected)
+        return False
+    if done and all(report.order.row_id is None for report in expected):
         lines = [_line(activation, report) for report in expected]
         goes_ahead = ahead.is_possible(activation, lines)
         if goes_ahead and ahead.may_be_last(activation):
@@ -68,6 +71,24 @@ def _commit(activation: Activation, expected: list[Report]) -> bool:
         if (retry := retries[id(report)]) is not None:
             _note_retry(activation, report, retry, now)
     return False
+
+
+def _settle(activation: Activation, reports: list[Report]) -> None:
+    """For steps that were put up for everybody: what whoever else runs them does, and the function is told at once."""
+    runtime, identity, worker = activation.runtime, activation.identity, activation.runtime.worker_id
+    lines = {row_id(report): _line(activation, report) for report in reports}
+    settled = runtime.database.origin.statement(
+        lambda connection: settling.settle(
+            connection, identity.pk, worker, runs=[identity.run], done=[(id, line.row) for id, line in lines.items()],
+            ring_at=runtime.clock.now_ms() + max(runtime.settings.grace_ms, 1), fence=activation.fence,
+        )
+    )  # fmt: skip
+    row = settled.instance
+    if row is None or row.holder is None or row.fence != activation.fence:
+        raise Superseded
+    if settled.attempts:
+        stored = [line for id, line in lines.items() if id in settled.attempts]
+        _deliver(activation, (row.wanted, row.status, settled.seq), stored)
 
 
 def write_lines(activation: Activation, lines: list[Line], *, goes_ahead: bool = False) -> None:

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from orchestrator.doorbell import Ring
@@ -21,7 +20,7 @@ from orchestrator.errors import DatabaseUnavailable
 from orchestrator.serialization import encode, encode_error
 from orchestrator.statuses import FINITE
 from orchestrator.store import attempts, settling
-from orchestrator.store.driver import Row
+from orchestrator.store.settling import Settled
 
 if TYPE_CHECKING:
     from orchestrator.engine.runtime import Runtime
@@ -86,42 +85,38 @@ def commit_alone(runtime: Runtime, identity: Identity, reports: Sequence[Report]
 
 def store(runtime: Runtime, identity: Identity, reports: Sequence[Report]) -> bool:
     """commit_alone, once."""
-    row, _ = runtime.database.transaction(
-        lambda connection: settle(connection, runtime, identity.pk, [(identity, reports)])
-    )
-    return tell(runtime, row, identity, reports)
+    settled = settle(runtime, identity.pk, [(identity, reports)])
+    return tell(runtime, settled.instance, identity, reports)
 
 
-def settle(
-    connection: Connection,
-    runtime: Runtime,
-    pk: int,
-    told: Sequence[tuple[Identity, Sequence[Report]]],
-    *,
-    limit: int = 0,
-) -> tuple[Any, Sequence[Row]]:
-    """Write down what attempts of an instance have come to, and claim up to `limit` ready ones: its row, and those.
+def settle(runtime: Runtime, pk: int, told: Sequence[tuple[Identity, Sequence[Report]]], *, limit: int = 0) -> Settled:
+    """Write down what attempts of an instance have come to, and claim up to `limit` ready ones.
 
     A failure is left for the coordinator to decide. What is of a run that is over changes nothing.
     """
     worker, now = runtime.worker_id, runtime.clock.now_ms()
-    done = {
-        _row_id(report): report for _, reports in told for report in reports if report.error is None or report.fatal
-    }
+    reports = [report for _, reports in told for report in reports]
+    done = [report for report in reports if report.error is None or report.fatal]
     claim = attempts.claiming(id=pk, worker=worker, queues=runtime.queues, limit=limit, now=now) if limit else None
-    row, closed, claimed = settling.begin(connection, pk, list(done), worker, claim=claim)
-    settled = [step_row(done[id].order, done[id], worker) for id in done if id in closed]
-    going_on = [reports for identity, reports in told if _goes_on(row, identity)]
+    settled = runtime.database.origin.statement(
+        lambda connection: settling.settle(
+            connection, pk, worker,
+            runs=[identity.run for identity, _ in told],
+            done=[(row_id(report), step_row(report.order, report, worker)) for report in done],
+            failed=[(row_id(r), encode(r.error), r.ended_at) for r in reports if r.error is not None and not r.fatal],
+            claim=claim,
+            ring_at=now + max(runtime.settings.grace_ms, 1),
+        )
+    )  # fmt: skip
+    going_on = [reports for identity, reports in told if _goes_on(settled.instance, identity)]
     for report in itertools.chain.from_iterable(going_on):
-        if _row_id(report) not in closed and not _fail(connection, worker, report):
+        if row_id(report) not in settled.attempts:
             log.warning(
                 "attempt %d of step %s of %s/%s ended after it was taken from this worker; its result is dropped",
                 report.order.attempt, report.order.command.label, report.order.identity.workflow,
                 report.order.identity.instance_id,
             )  # fmt: skip
-    if going_on:
-        settling.finish(connection, pk, settled, ring_at=now + max(runtime.settings.grace_ms, 1))
-    return row, claimed
+    return settled
 
 
 def tell(runtime: Runtime, row: Any, identity: Identity, reports: Sequence[Report], *, rings: bool = True) -> bool:
@@ -144,14 +139,7 @@ def _goes_on(row: Any, identity: Identity) -> bool:
     return row is not None and row.run == identity.run and row.status not in FINITE
 
 
-def _fail(connection: Connection, worker: str, report: Report) -> bool:
-    """Whether it has failed just now."""
-    if report.error is None or report.fatal:
-        return False
-    return attempts.fail(connection, _row_id(report), worker, error=encode(report.error), now=report.ended_at)
-
-
-def _row_id(report: Report) -> int:
+def row_id(report: Report) -> int:
     assert report.order.row_id is not None
     return report.order.row_id
 

@@ -98,10 +98,8 @@ class Turns:
         told = [(turn.identity, turn.reports) for turn in reporting if turn.identity is not None]
         row = None
         if told:
-            row, rows = runtime.database.transaction(
-                lambda connection: completions.settle(connection, runtime, pk, told, limit=limit)
-            )
-            found = _held(runtime, pk, rows)
+            settled = completions.settle(runtime, pk, told, limit=limit)
+            row, found = settled.instance, _held(runtime, pk, settled.claimed)
         else:
             found = claim(runtime, pk, limit)
         seats = [turn for round in range(limit) for turn in batch if round < turn.limit]

@@ -81,15 +81,18 @@ class Insert(Statement):
 
     def __init__(self, table: Table, *columns: str) -> None:
         self._columns = columns
-        kinds = [table.c[column].type.compile(dialect=_POSTGRESQL) for column in columns]
-        values = ", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumerate(kinds))
-        super().__init__(
-            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM {{json_rows}} WHERE true"
-        )
+        super().__init__(insertion(table, columns, "true"))
 
     def values(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Of rows by the names of their columns; what a row does not give is NULL."""
         return {"rows": json.dumps([[row.get(column) for column in self._columns] for row in rows])}
+
+
+def insertion(table: Table, columns: Sequence[str], where: str) -> str:
+    """Adds rows of `:rows`, in JSON a list of lists of their values: those of which a condition on `value` is true."""
+    kinds = [table.c[column].type.compile(dialect=_POSTGRESQL) for column in columns]
+    values = ", ".join(f"CAST(value ->> {place} AS {kind})" for place, kind in enumerate(kinds))
+    return f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT {values} FROM {{json_rows}} WHERE {where}"
 
 
 def together(connection: Connection, *asked: tuple[Statement, dict[str, Any]]) -> list[Answer]:

@@ -11,7 +11,7 @@ from orchestrator.store import hot, schema
 from orchestrator.store.driver import Row
 from orchestrator.store.sql import Insert, Statement
 
-INSERT = Insert(schema.steps, *hot.COLUMNS)
+_INSERT = Insert(schema.steps, *hot.COLUMNS)
 _JOURNAL = Statement("""
     SELECT seq, key, position, result, error, ended_at FROM @steps
     WHERE instance_id = :id AND run = :run AND seq > :after ORDER BY seq
@@ -31,7 +31,7 @@ _RESULT = Statement("SELECT result, error FROM @steps WHERE instance_id = :id AN
 
 def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add to the journal. The caller holds the lock on the instance's row."""
-    INSERT(connection, INSERT.values(rows))
+    _INSERT(connection, _INSERT.values(rows))
 
 
 def insert_fenced(

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -197,15 +198,15 @@ def test_an_attempt_that_ended_while_the_database_was_away_is_run_again_though_i
         nonlocal away
         away = 2  # for what it has come to, and for handing it back
 
-    def transaction(*args: Any, **kwargs: Any) -> Any:
+    def unless_away(real: Any, *args: Any) -> Any:
         nonlocal away
         if away:
             away -= 1
             raise DatabaseUnavailable("the database is away")
-        return real(*args, **kwargs)
+        return real(*args)
 
-    real = bench.database.transaction
-    monkeypatch.setattr(bench.database, "transaction", transaction)
+    for write in ("transaction", "statement"):
+        monkeypatch.setattr(bench.database, write, partial(unless_away, getattr(bench.database, write)))
     Again.bodies, Again.go_away = bodies, go_away
     instance = bench.create(Again)
     supervisor = Supervisor(bench.runtime)

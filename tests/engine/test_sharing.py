@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator import WorkflowEntrypoint
 from orchestrator.authoring.registry import Registry
+from orchestrator.engine import sharing
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
 from tests.engine.bench import Bench, Bodies, Failing
@@ -19,6 +20,10 @@ from tests.engine.bench import Bench, Bodies, Failing
 def key_of(bench: Bench) -> int:
     (row,) = bench.rows("SELECT id FROM @instances")
     return int(row.id)
+
+
+def change(bench: Bench, statement: str) -> None:
+    bench.database.transaction(lambda c: c.exec_driver_sql(statement.replace("@", "orchestrator_")))
 
 
 def fan(width: int, bodies: Bodies, **options: Any) -> type[WorkflowEntrypoint[Any]]:
@@ -86,6 +91,60 @@ def test_many_processes_at_once_take_each_step_once(bench: Bench, bodies: Bodies
     bench.after("10 seconds")
     assert instance.result(timeout=0) == results(40)
     assert sorted(bodies.ran) == sorted(results(40))
+
+
+def test_a_holder_that_is_overtaken_in_a_body_stores_its_result_and_goes_no_further(bench: Bench) -> None:
+    ran: list[int] = []
+
+    def body(number: int) -> int:
+        ran.append(number)
+        if number == 0:
+            change(bench, "UPDATE @instances SET fence = fence + 1, holder = 'another'")
+        return number
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> Any:
+            first, *others = [asyncio.ensure_future(step.do(f"part {n}", body, n)) for n in range(3)]
+            await first
+            await step.do("next", body, 9)
+            return await asyncio.gather(*others)
+
+    bench.create(Fan)
+    advance(bench.runtime, key_of(bench))
+    assert [row.key for row in bench.rows("SELECT key FROM @steps")] == ["do:part 0:1"]
+    assert ran == [0]
+    assert bench.rows("SELECT wanted, holder FROM @instances") == [(1, "another")]
+
+
+def test_the_function_is_told_of_nothing_that_was_taken_from_its_holder(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = {0, 2}
+    told: list[int] = []
+
+    def body(number: int) -> int:
+        if number in lost:
+            change(bench, f"UPDATE @attempts SET worker = 'another' WHERE key = 'do:part {number}:1'")
+        return number
+
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> None:
+            async def part(number: int) -> None:
+                told.append(await step.do(f"part {number}", body, number))
+
+            await asyncio.gather(*(part(number) for number in range(10)))
+
+    monkeypatch.setattr(sharing, "monotonic", lambda: 0.0)  # all bodies are quick, so the second chunk is of four
+    instance = bench.create(Fan)
+    advance(bench.runtime, key_of(bench))
+    assert told == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert [row.worker for row in bench.rows("SELECT worker FROM @attempts")] == ["another"] * 2
+    lost.clear()
+    change(bench, "UPDATE @attempts SET state = 'ready', worker = NULL, ring_at = 0")
+    bench.after("10 seconds")
+    assert instance.result(timeout=0) is None
+    assert sorted(told[8:]) == [0, 2]
+    assert bench.rows("SELECT wanted FROM @instances")[0].wanted == 0, "what it has done itself is no news"
 
 
 def test_a_process_that_does_not_know_the_workflow_hands_the_steps_back(bench: Bench, bodies: Bodies) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from orchestrator.store import missed, settling, timers
+from orchestrator.store import missed, steps, timers
 from orchestrator.store.sql import Statement
 from tests.store.conftest import Store
-from tests.store.test_settling import line, taken
+from tests.store.test_settling import line, settle, taken
 
 Read = Callable[[Connection, int, int], missed.Missed | None]
 
@@ -32,11 +32,10 @@ def test_a_step_that_is_settled_meanwhile_is_found(
     pk, ids = taken(store, "a")
     fence = store.row(pk).fence
 
-    def settle() -> None:
-        store(settling.begin, pk, ids, "w1", claim=None)
-        store(settling.finish, pk, [line(pk, "a")], ring_at=store.now)
+    def end() -> None:
+        settle(store, pk, [(ids[0], line(pk, "a"))])
 
-    found = _read_with(store, monkeypatch, read, pk, fence, between, settle)
+    found = _read_with(store, monkeypatch, read, pk, fence, between, end)
 
     assert "a" in {row.key for row in [*found.attempts, *found.journal]}
 
@@ -52,7 +51,7 @@ def test_a_sleep_that_ends_meanwhile_is_found(
 
     def fire() -> None:
         store(lambda connection: connection.exec_driver_sql("DELETE FROM orchestrator_timers"))
-        store(settling.finish, pk, [line(pk, "nap")], ring_at=store.now)
+        store(steps.insert, [line(pk, "nap")])
 
     found = _read_with(store, monkeypatch, read, pk, fence, between, fire)
 
