@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.registry import Registry
 from orchestrator.clock import Clock, monotonic
 from orchestrator.doorbell import Doorbell, LocalNotifier, Notifier, Ring
@@ -24,6 +23,7 @@ from orchestrator.engine.completions import Completions
 from orchestrator.engine.crowd import Crowd
 from orchestrator.engine.ears import Ears
 from orchestrator.engine.held_rows import HeldRows
+from orchestrator.engine.offers import Offers
 from orchestrator.engine.orders import Identity, Order, Report, Runner
 from orchestrator.engine.streams import Streams
 from orchestrator.engine.turns import Turns
@@ -101,30 +101,6 @@ class HotRuns:
         for old in (previous, *evicted):
             if old is not None and old is not hot:
                 old.live.close()
-
-
-class Offers:
-    """The bodies of steps that were put up for everybody, so that this process finds them without a replay."""
-
-    def __init__(self, limit: int = 64) -> None:
-        self._limit = limit
-        self._batches: OrderedDict[tuple[int, int], dict[str, RunStep]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def put(self, pk: int, run: int, commands: Iterable[RunStep]) -> None:
-        with self._lock:
-            batch = self._batches.setdefault((pk, run), {})
-            batch.update((command.key, command) for command in commands)
-            self._batches.move_to_end((pk, run))
-            while len(self._batches) > self._limit:
-                self._batches.popitem(last=False)
-
-    def find(self, pk: int, run: int, key: str) -> RunStep | None:
-        return self._batches.get((pk, run), {}).get(key)
-
-    def drop(self, pk: int, run: int) -> None:
-        with self._lock:
-            self._batches.pop((pk, run), None)
 
 
 @dataclass

@@ -52,7 +52,7 @@ def publish(activation: Activation) -> None:
     for command, row in zip(commands, rows, strict=True):
         book.remote[command.key] = _Ready(command.key, row["queue"])
     write(activation, work)
-    runtime.offers.put(claim.id, claim.run, commands)
+    runtime.offers.put(activation.identity, commands)
     own = [row for row in rows if row["queue"] in runtime.queues]
     activation.helping = activation.helping or bool(own)
     for queue in {row["queue"] for row in rows}:

@@ -11,9 +11,10 @@ from orchestrator.clock import monotonic
 from orchestrator.engine import rollback, sharing
 from orchestrator.engine.activation import advance
 from orchestrator.engine.book import entry_of
-from orchestrator.engine.earlier_runs import ancestry
+from orchestrator.engine.earlier_runs import Ancestry, ancestry
 from orchestrator.engine.functions import new_run
 from orchestrator.engine.held_rows import Taken
+from orchestrator.engine.offers import Offer
 from orchestrator.engine.orders import Identity, Order, Report
 from orchestrator.engine.runtime import HotRun, Runtime
 from orchestrator.errors import InvalidParams, ReplayMismatch
@@ -29,18 +30,17 @@ def run_steps(runtime: Runtime, pk: int) -> None:
     """
     if not runtime.may_start():
         return
-    may_go_on, identity = False, None
+    may_go_on = False
     chunk = 1
     taken = runtime.turns.take(pk, None, [], chunk).taken
     while taken:
-        orders = _orders(runtime, pk, taken, identity)
+        orders = _orders(runtime, pk, taken)
         if not orders:
             break
-        identity = orders[0].identity
         started = monotonic()
         reports = _run(runtime, orders)
         chunk = sharing.next_chunk(chunk, monotonic() - started)
-        turn = runtime.turns.take(pk, identity, reports, chunk if runtime.may_start() else 0)
+        turn = runtime.turns.take(pk, orders[0].identity, reports, chunk if runtime.may_start() else 0)
         if reports:
             may_go_on = turn.may_go_on
         taken = turn.taken
@@ -63,54 +63,49 @@ def _run(runtime: Runtime, orders: list[Order]) -> list[Report]:
     return [report for report, row in reports if runtime.rows.take_report(row)]
 
 
-def _orders(runtime: Runtime, pk: int, taken: list[Taken], known: Identity | None) -> list[Order]:
+def _orders(runtime: Runtime, pk: int, taken: list[Taken]) -> list[Order]:
     """Orders for taken steps; none, and the steps handed back, if their bodies can't be found here."""
-    if known is not None:
-        commands = [
-            runtime.offers.find(pk, known.run, step.key) if step.row.run == known.run else None for step in taken
-        ]
-        if None not in commands:
-            return [
-                sharing.order_of(known, command, step)
-                for command, step in zip(commands, taken, strict=True)
-                if command is not None
-            ]
+    run, keys = taken[0].row.run, [step.key for step in taken]
+    offer = runtime.offers.find(pk, run, keys)
+    if offer is None:
+        with runtime.offers.searching(pk):
+            offer = runtime.offers.find(pk, run, keys) or _search(runtime, pk, taken)
+    if offer is None:
+        return []
+    known = offer.commands
+    if unknown := [step for step in taken if step.key not in known]:
+        _give_up(runtime, pk, unknown, "the workflow no longer asks for them")
+    return [sharing.order_of(offer.identity, known[step.key], step) for step in taken if step.key in known]
+
+
+def _search(runtime: Runtime, pk: int, taken: list[Taken]) -> Offer | None:
+    """What the function of an instance asks for; None, and the steps handed back, if that can't be found here."""
     with runtime.database.read() as connection:
         row = instances.of_run(connection, pk)
     definition = None if row is None else runtime.registry.get(row.workflow)
     if row is None or definition is None:
         _give_up(runtime, pk, taken, "its workflow is not registered in this worker")
-        return []
-    if any(runtime.offers.find(pk, row.run, found.key) is None for found in taken):
-        try:
-            runtime.offers.put(pk, row.run, _driven(runtime, definition, row))
-        except (ReplayMismatch, InvalidParams) as error:
-            _give_up(runtime, pk, taken, str(error))
-            return []
+        return None
+    if row.run != taken[0].row.run:
+        _give_up(runtime, pk, taken, "it has been restarted meanwhile")
+        return None
     past = ancestry(runtime.database, row.id, row.run, row.started_at)
     identity = Identity(row.id, row.workflow, row.instance_id, row.created_at, row.run, past.kept)
-    orders, unknown = [], []
-    for found in taken:
-        command = runtime.offers.find(pk, row.run, found.key)
-        if command is None:
-            unknown.append(found)
-        else:
-            orders.append(sharing.order_of(identity, command, found))
-    if unknown:
-        _give_up(runtime, pk, unknown, "the workflow no longer asks for them")
-    return orders
+    try:
+        return runtime.offers.put(identity, _driven(runtime, definition, row, past))
+    except (ReplayMismatch, InvalidParams) as error:
+        _give_up(runtime, pk, taken, str(error))
+        return None
 
 
-def _driven(runtime: Runtime, definition: Definition, row: Any) -> list[RunStep]:
+def _driven(runtime: Runtime, definition: Definition, row: Any, past: Ancestry) -> list[RunStep]:
     """What the function asks for where its journal ends: driven there without holding the instance."""
     if row.rollback is not None:
         return rollback.commands(runtime, definition, row)
     hot = runtime.hot.take(row.id, row.run)
     if hot is None:
-        past = ancestry(runtime.database, row.id, row.run, row.started_at)
-        hot = HotRun(
-            row.run, new_run(runtime.database, definition, row, past, runtime.step_limits.get(row.workflow)), 0
-        )
+        function = new_run(runtime.database, definition, row, past, runtime.step_limits.get(row.workflow))
+        hot = HotRun(row.run, function, 0)
         hot.live.start()
     with runtime.database.read() as connection:
         journal = steps.journal(connection, row.id, row.run, hot.seq)

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator import WorkflowEntrypoint
 from orchestrator.authoring.registry import Registry
-from orchestrator.engine import sharing
+from orchestrator.engine import sharing, step_runs
 from orchestrator.engine.activation import advance
 from orchestrator.engine.step_runs import run_steps
 from tests.engine.bench import Bench, Bodies, Failing
@@ -91,6 +91,67 @@ def test_many_processes_at_once_take_each_step_once(bench: Bench, bodies: Bodies
     bench.after("10 seconds")
     assert instance.result(timeout=0) == results(40)
     assert sorted(bodies.ran) == sorted(results(40))
+
+
+def test_threads_that_come_at_once_look_for_the_bodies_once(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replays, together = 0, threading.Barrier(4, timeout=10)
+
+    def driven(*args: Any) -> Any:
+        nonlocal replays
+        replays += 1
+        return real(*args)
+
+    def claimed(*args: Any) -> Any:
+        taken = take(*args)
+        if not taken.reports:
+            together.wait()  # all have a step, and none knows its body
+        return taken
+
+    instance = bench.create(fan(40, bodies))
+    pk = key_of(bench)
+    advance(bench.worker(registry=bench.registry, queues=("coordinators",)), pk)
+    helper = bench.worker(registry=bench.registry)
+    real, take = step_runs._driven, helper.turns.take
+    monkeypatch.setattr(step_runs, "_driven", driven)
+    monkeypatch.setattr(helper.turns, "take", claimed)
+    threads = [threading.Thread(target=run_steps, args=(helper, pk)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    bench.after("10 seconds")
+    assert instance.result(timeout=0) == results(40)
+    assert sorted(bodies.ran) == sorted(results(40))
+    assert replays == 1
+
+
+def test_a_step_that_was_taken_before_a_restart_is_not_run_in_the_name_of_the_next_run(
+    bench: Bench, bodies: Bodies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fan(WorkflowEntrypoint):
+        async def run(self, event: Any, step: Any) -> list[Any]:
+            return list(await asyncio.gather(*(step.do(name, bodies(name)) for name in "ab")))
+
+    instance = bench.create(Fan)
+    pk = key_of(bench)
+    advance(bench.worker(registry=bench.registry, queues=("coordinators",)), pk)
+    helper = bench.worker(registry=bench.registry)
+    take = helper.turns.take
+
+    def taken_before(*args: Any) -> Any:
+        taken = take(*args)
+        instance.restart()
+        return taken
+
+    monkeypatch.setattr(helper.turns, "take", taken_before)
+    run_steps(helper, pk)
+    assert bodies.ran == []
+    monkeypatch.undo()
+    bench.after("10 seconds")
+    assert instance.result(timeout=0) == ["a", "b"]
+    assert bodies.ran == ["a", "b"]
 
 
 def test_a_holder_that_is_overtaken_in_a_body_stores_its_result_and_goes_no_further(bench: Bench) -> None:
