@@ -71,6 +71,8 @@ class Activation:
         """There may be ready steps left that this claim has put up for everybody and helps to work off."""
         self.chunk = 1
         """How many ready steps to take at once, while helping."""
+        self.helpers: sharing.Helpers | None = None
+        """Others who are called if the last of these take long."""
         self.version: str | None = None
         """Of the code that this worker has of the workflow."""
         self._nudged = False
@@ -291,6 +293,8 @@ class Activation:
         endings.give_back(self, InstanceStatus.RUNNING, delay_ms=self.runtime.patience_ms, went_on=went_on)
         self.keep_hot()
         self.runtime.ring(Ring(self.identity.pk, self.claim.queue))
+        if self.helping and self.helpers is not None:
+            self.helpers.call()
 
     def _give_back_after(self, error: Exception, in_flight: list[Order]) -> None:
         try:

@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ALONE_S = 0.001
-"""How long a holder works at a batch alone before others are rung: a few tiny bodies are done by then, and a message costs
-more. With 5 ms, 100 `def` bodies took 1.01 times as long where each blocks for 50 ms, and 1.13 times where they do nothing."""
+"""How long a holder works at a batch alone before others are rung, if after that it does not know that its bodies are quick.
+With 5 ms, 100 `def` bodies took 1.01 times as long where each blocks for 50 ms."""
+IDLE_S = 0.02
+"""The same if it does not even come to begin one."""
+QUICK_ALONE_S = 0.05
+"""The same for bodies that are: threads of one process would only be in each other's way, and what there is to do is mostly
+done by then. Then it is other processes that can be of use."""
 FAST_S = 0.004
 MAX_CHUNK = 64
 
@@ -53,12 +58,12 @@ def publish(activation: Activation) -> None:
         book.remote[command.key] = _Ready(command.key, row["queue"])
     write(activation, work)
     runtime.offers.put(activation.identity, commands)
-    own = [row for row in rows if row["queue"] in runtime.queues]
-    activation.helping = activation.helping or bool(own)
     for queue in {row["queue"] for row in rows}:
         count = sum(row["queue"] == queue for row in rows)
         if queue in runtime.queues:
-            _ring_later(activation, queue, count - 1)
+            activation.helping, activation.chunk = True, 1
+            if count > 1:
+                activation.helpers = Helpers(activation, queue, count - 1)
         else:
             runtime.ring(*[Ring(claim.id, queue, "run_step")] * min(count, runtime.slots))
 
@@ -70,6 +75,8 @@ def help_out(activation: Activation) -> list[Report]:
     limit = activation.chunk
     taken = claim(runtime, identity.pk, limit)
     orders = []
+    if taken and activation.helpers is not None:
+        activation.helpers.begin()
     for step in taken:
         command = commands.get(step.key)
         if isinstance(command, RunStep) and step.row.run == identity.run:
@@ -85,6 +92,8 @@ def help_out(activation: Activation) -> list[Report]:
         activation.in_place.start(asynchronous)
     reports = activation.in_place.run_here([order for order in orders if not order.command.signature.is_async])
     activation.chunk = next_chunk(limit, monotonic() - started)
+    if activation.chunk == 1 and activation.helpers is not None:
+        activation.helpers.call()
     return reports
 
 
@@ -130,20 +139,50 @@ def _ready_row(activation: Activation, command: RunStep, ring_at: int) -> dict[s
     return {**row, "state": AttemptState.READY, "started_at": None, "deadline_at": None, "ring_at": ring_at}
 
 
-def _ring_later(activation: Activation, queue: str, count: int) -> None:
-    """Ring as many others as can be of use, only if the batch is not done within a moment."""
-    if count < 1:
-        return
-    runtime, pk = activation.runtime, activation.identity.pk
+class Helpers:
+    """Others who may come to a batch: not before it is known to take more than a moment, as a message costs more than that."""
 
-    def ring() -> None:
-        if not activation.helping:
+    def __init__(self, activation: Activation, queue: str, count: int) -> None:
+        self._activation = activation
+        self._runtime = activation.runtime
+        self._queue = queue
+        self._count = count
+        """Of the steps that are for them."""
+        self._begun = self._looked = self._called = False
+        self._runtime.later(IDLE_S, self._look)
+
+    def begin(self) -> None:
+        """The first body begins."""
+        if not self._begun:
+            self._begun = True
+            self._runtime.later(ALONE_S, self._look)
+
+    def call(self) -> None:
+        """As many as can be of use, for bodies that are not quick or that the holder does not come to."""
+        if self._called:
             return
-        if count >= runtime.slots:
-            runtime.count_slots()  # others may have come since the last heartbeat, as where all are started together
-        runtime.ring(*[Ring(pk, queue, "run_step")] * min(count, max(runtime.slots - 1, 1)))
+        self._called = True
+        if self._count >= self._runtime.slots:
+            self._runtime.count_slots()  # others may have come since the last heartbeat, as where all are started together
+        self._ring(max(self._runtime.slots - 1, 1))
 
-    runtime.later(ALONE_S, ring)
+    def _look(self) -> None:
+        if self._looked or not self._activation.helping:
+            return
+        self._looked = True
+        if self._activation.chunk == 1:
+            self.call()
+        else:
+            self._runtime.later(QUICK_ALONE_S, self._call_processes)
+
+    def _call_processes(self) -> None:
+        if self._activation.helping and not self._called:
+            self._runtime.count_slots()
+            self._ring(self._runtime.slots // self._runtime.settings.concurrency - 1)
+
+    def _ring(self, most: int) -> None:
+        ring = Ring(self._activation.identity.pk, self._queue, "run_step")
+        self._runtime.ring(*[ring] * min(self._count, most))
 
 
 class _Ready:
