@@ -137,6 +137,14 @@ def write(activation: Activation, build: Callable[[Connection], list[Line]], *, 
     return True
 
 
+def write_attempts(activation: Activation, rows: list[dict[str, Any]]) -> None:
+    """What `write` does where there are attempts to be added and nothing else, in one round trip."""
+    held = activation.runtime.database.origin.statement(
+        lambda connection: attempts.insert_fenced(connection, activation.identity.pk, activation.fence, rows)
+    )
+    _deliver(activation, held and (held.wanted, held.status, activation.book.seq), [])
+
+
 def fire(activation: Activation, keys: list[str], lines: list[Line], enter: Callable[[], None]) -> None:
     """What `write` does where timers have fired and nothing else: one statement on PostgreSQL. If there is news, that is
     read instead. `enter` brings the book up to it, before the function goes on."""

@@ -13,7 +13,7 @@ from orchestrator.authoring.commands import RunStep
 from orchestrator.authoring.policy import stored_config
 from orchestrator.clock import monotonic
 from orchestrator.doorbell import Ring
-from orchestrator.engine.commits import Line, write
+from orchestrator.engine.commits import write_attempts
 from orchestrator.engine.completions import attempt_row
 from orchestrator.engine.held_rows import Taken
 from orchestrator.engine.orders import Identity, Order
@@ -50,13 +50,9 @@ def publish(activation: Activation) -> None:
     ring_at = now + runtime.settings.grace_ms
     rows = [_ready_row(activation, command, ring_at) for command in commands]
 
-    def work(connection: Connection) -> list[Line]:
-        attempts.insert(connection, rows)
-        return []
-
     for command, row in zip(commands, rows, strict=True):
         book.remote[command.key] = _Ready(command.key, row["queue"])
-    write(activation, work)
+    write_attempts(activation, rows)
     runtime.offers.put(activation.identity, commands)
     for queue in {row["queue"] for row in rows}:
         count = sum(row["queue"] == queue for row in rows)

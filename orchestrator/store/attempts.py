@@ -7,13 +7,18 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from orchestrator.store import schema
+from orchestrator.store import instances, schema
 from orchestrator.store.driver import Answer, Row
-from orchestrator.store.sql import Insert, Statement
+from orchestrator.store.sql import Insert, Statement, together
 
-_INSERT = Insert(
-    schema.attempts, "instance_id", "run", "key", "position", "attempt", "state", "queue", "worker", "config", "started_at",
+_COLUMNS = (
+    "instance_id", "run", "key", "position", "attempt", "state", "queue", "worker", "config", "started_at",
     "deadline_at", "ended_at", "ring_at", "error",
+)  # fmt: skip
+_INSERT = Insert(schema.attempts, *_COLUMNS)
+_INSERT_FENCED = Insert(
+    schema.attempts, *_COLUMNS,
+    where="EXISTS (SELECT 1 FROM @instances i WHERE i.id = :id AND i.fence = :fence AND i.holder IS NOT NULL)",
 )  # fmt: skip
 _INSERT_RUNNING = Statement("""
     INSERT INTO @attempts (instance_id, run, key, position, attempt, state, queue, worker, config, started_at,
@@ -89,6 +94,14 @@ _DUE = Statement("""
 def insert(connection: Connection, rows: list[dict[str, Any]]) -> None:
     """Add attempts; columns that a row does not give are NULL."""
     _INSERT(connection, _INSERT.values(rows))
+
+
+def insert_fenced(connection: Connection, id: int, fence: int, rows: list[dict[str, Any]]) -> Row | None:
+    """Add attempts of an instance in one round trip, if the fence still stands: (wanted, status, rollback) of it; None: it has
+    moved, and nothing was added."""
+    held = {"id": id, "fence": fence}
+    found = together(connection, (instances.FENCED, held), (_INSERT_FENCED, {**held, **_INSERT_FENCED.values(rows)}))
+    return found[0].one_or_none()
 
 
 def insert_running(connection: Connection, row: dict[str, Any]) -> int:

@@ -119,7 +119,7 @@ _END_ROLLBACK = Statement(f"""
 """)
 # A fence whose claim was let go stands until the next claim, and is worth nothing: who let go without hearing of it, as
 # the connection was lost, must not write any more.
-_FENCED = Statement(
+FENCED = Statement(
     "SELECT wanted, status, rollback FROM @instances WHERE id = :id AND fence = :fence AND holder IS NOT NULL {lock}"
 )
 _PEEK = Statement(
@@ -359,7 +359,7 @@ def end_rollback(
 
 def fenced(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:
     """Lock the row for the rest of the transaction and say (wanted, status, rollback); None: the fence has moved on."""
-    return _FENCED(connection, id=id, fence=fence).one_or_none()
+    return FENCED(connection, id=id, fence=fence).one_or_none()
 
 
 def peek(connection: Connection, *, id: int, fence: int) -> InstanceRow | None:

@@ -77,11 +77,11 @@ class Statement:
 
 
 class Insert(Statement):
-    """Adds any number of rows to a table, in one statement."""
+    """Adds any number of rows to a table, in one statement, if a condition is true."""
 
-    def __init__(self, table: Table, *columns: str) -> None:
+    def __init__(self, table: Table, *columns: str, where: str = "true") -> None:
         self._columns = columns
-        super().__init__(insertion(table, columns, "true"))
+        super().__init__(insertion(table, columns, where))
 
     def values(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Of rows by the names of their columns; what a row does not give is NULL."""

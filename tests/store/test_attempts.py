@@ -38,6 +38,24 @@ def test_ready_steps_are_taken_in_order_as_many_as_asked_for(store: Store) -> No
     assert [row.ring_at for row in store.rows("SELECT ring_at FROM @attempts")] == [None] * 3
 
 
+def test_steps_are_put_up_under_the_fence_of_a_holder_and_not_at_all_without_it(store: Store) -> None:
+    pk, fence = store.claimed()
+    row = {"run": 1, "position": 1, "attempt": 1, "state": "ready", "queue": "default", "ring_at": store.now}
+    rows = [{**row, "instance_id": pk, "key": key} for key in "ab"]
+
+    def put_up(fence: int) -> Any:
+        return store.database.statement(lambda c: attempts.insert_fenced(c, pk, fence, rows))
+
+    assert put_up(fence - 1) is None
+    assert put_up(fence + 1) is None
+    assert states(store) == []
+    held = put_up(fence)
+    assert (held.wanted, held.status) == (0, "running")
+    assert states(store) == [("a", "ready", None), ("b", "ready", None)]
+    store(lambda connection: connection.exec_driver_sql("UPDATE orchestrator_instances SET holder = NULL"))
+    assert put_up(fence) is None, "it has let go"
+
+
 def test_many_workers_at_once_take_each_step_once(store: Store, at_once: Callable[..., list[Any]]) -> None:
     pk, _ = store.claimed()
     for number in range(30):
