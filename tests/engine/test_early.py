@@ -189,8 +189,7 @@ def test_a_step_for_another_queue_is_left_to_those_who_serve_it(bench: Bench, se
     naps = asleep(bench, napping(seen, queue="elsewhere"))
     shortly_before(bench)
     assert seen.ran == []
-    bench.work(bench.worker(registry=bench.registry, queues=["elsewhere", "default"]))
-    bench.settle()
+    bench.settle(bench.worker(registry=bench.registry, queues=["elsewhere", "default"]))
     assert [nap.result(timeout=0) for nap in naps] == list(range(MANY))
 
 
